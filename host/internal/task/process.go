@@ -1,0 +1,270 @@
+package task
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Launcher starts plugin processes.
+type Launcher interface {
+	// Launch blocks until the process has shaken hands or is gone. It fails with a
+	// *LaunchError. When ctx ends, the process is killed and Launch returns soon.
+	Launch(ctx context.Context, spec LaunchSpec) (Process, error)
+}
+
+// LaunchSpec says which binary to start, and with what.
+type LaunchSpec struct {
+	Task    string
+	Plugin  string
+	Version string            // of the plugin, for messages
+	Path    string            // the verified copy of the binary
+	Digest  string            // sha256 of Path
+	Env     map[string]string // beside the allow-list
+	User    string
+	Timeout time.Duration // launch and handshake
+	Drain   time.Duration // how long the plugin may drain when the host is gone
+	Log     LogSink
+}
+
+// LogSink takes what a process writes, line by line. It must not block for long.
+type LogSink interface {
+	Line(LogLine)
+}
+
+// LogLine is one record of a task's log.
+type LogLine struct {
+	At      time.Time       `json:"at"`
+	Level   string          `json:"level"`  // trace, debug, info, warn, error
+	Stream  string          `json:"stream"` // log (structured), stderr, stdout, host
+	Run     string          `json:"run,omitempty"`
+	Message string          `json:"message"`
+	Fields  json.RawMessage `json:"fields,omitempty"` // an object
+}
+
+// Process is one live plugin process. Its methods are safe for concurrent use.
+type Process interface {
+	Info() ProcessInfo
+	// Configure gives the process its task. It fails with a *ConfigError when the plugin
+	// rejects the config, with another error when opening failed or the process died.
+	Configure(ctx context.Context, c Configure) error
+	// Open begins the session; reports get what the plugin sends, in order, from one goroutine.
+	Open(ctx context.Context, reports Reports) (Session, error)
+	// Drain closes Stopping for a run; run "" drains and closes the whole instance.
+	Drain(ctx context.Context, run string, deadline time.Duration, reason string) error
+	// Cancel ends the context of a run.
+	Cancel(ctx context.Context, run string, cause CancelCause, deadline time.Duration) error
+	Ping(ctx context.Context) error
+	// Kill ends the whole process tree with SIGKILL. It returns at once and may be called again.
+	Kill()
+	// Done is closed when the process is reaped and its tree swept.
+	Done() <-chan struct{}
+	// Exit says how it ended; valid after Done.
+	Exit() ExitCause
+}
+
+// Configure is what a process needs to serve one task.
+type Configure struct {
+	Task       string
+	Type       string
+	Mode       Mode
+	SchemaHash string
+	Config     []byte // msgpack
+	LogLevel   string
+	Pause      time.Duration
+}
+
+// CancelCause tells author code why its context ended.
+type CancelCause string
+
+const (
+	CauseCancelled   CancelCause = "cancelled"
+	CauseStopTimeout CancelCause = "stop_timeout"
+	CauseTimeout     CancelCause = "timeout"
+)
+
+// Session is the stream of work between the host and one process. Its methods are safe
+// for concurrent use and fail once the stream has ended.
+type Session interface {
+	StartRun(RunStart) error
+	// Call sends a method call and waits for its reply.
+	Call(ctx context.Context, method string, input json.RawMessage) (json.RawMessage, error)
+	// Reply answers the request with this id (a commit, a load or an extension).
+	Reply(Answer) error
+}
+
+// Answer is the host's answer to a request of the plugin.
+type Answer struct {
+	ID    uint64
+	Err   string // "" is done
+	Value json.RawMessage
+	OK    bool // of a load: found; of an extension: granted
+}
+
+// RunStart hands one attempt to a process.
+type RunStart struct {
+	Run          string
+	Attempt      int
+	Trigger      Trigger
+	Slot         time.Time
+	PreviousSlot time.Time
+	LastSuccess  time.Time
+	Deadline     time.Time
+	Input        json.RawMessage
+	Values       map[string]json.RawMessage // run-scoped values of earlier attempts
+	Actor        string
+}
+
+// Reports receives what a plugin sends on its session. Calls come in order from one
+// goroutine and must not block; requests are answered with Session.Reply.
+type Reports interface {
+	RunEntered(run string)
+	RunEnded(RunResult)
+	Progress(run string, p Progress)
+	Published(key string, value json.RawMessage)
+	Ready(note string)
+	Beat(note string)
+	Commit(id uint64, run string, ops []Op)
+	Load(id uint64, key string)
+	Extend(id uint64, run string, by time.Duration)
+	// Lost says that the stream has ended, with the cause; no call follows.
+	Lost(err error)
+}
+
+// RunStatus is the plugin's own word on how an attempt ended.
+type RunStatus string
+
+const (
+	StatusSucceeded   RunStatus = "succeeded"
+	StatusFailed      RunStatus = "failed"
+	StatusPermanent   RunStatus = "permanent"
+	StatusRetryAfter  RunStatus = "retry_after"
+	StatusSkipped     RunStatus = "skipped"
+	StatusInterrupted RunStatus = "interrupted"
+	StatusUnhealthy   RunStatus = "unhealthy"
+	StatusPanic       RunStatus = "panic"
+)
+
+// RunResult is how author code returned.
+type RunResult struct {
+	Run          string
+	Status       RunStatus
+	Message      string
+	Stack        string
+	RetryAfter   time.Duration
+	Result       json.RawMessage
+	ObservedStop bool
+}
+
+// Op is one part of a commit; exactly one of its kinds is set.
+type Op struct {
+	Kind   OpKind
+	Key    string // save, save_run, delete: the key; emit: the ordering key
+	Value  json.RawMessage
+	Output string // emit
+	ID     string // emit: message id, "" is derived
+}
+
+// OpKind says what an Op does.
+type OpKind string
+
+const (
+	OpSave    OpKind = "save"
+	OpSaveRun OpKind = "save_run"
+	OpDelete  OpKind = "delete"
+	OpEmit    OpKind = "emit"
+)
+
+// ExitCause says how a process ended.
+type ExitCause struct {
+	Code      int           `json:"code"`             // -1 when a signal ended it
+	Signal    string        `json:"signal,omitempty"` // "killed", "segmentation fault", …
+	OOM       bool          `json:"oom,omitempty"`
+	ByHost    bool          `json:"by_host,omitempty"` // the host killed it
+	Panic     string        `json:"panic,omitempty"`   // text from "panic:" or "fatal error:" on
+	Stderr    []string      `json:"stderr,omitempty"`  // last lines
+	UserCPU   time.Duration `json:"user_cpu,omitempty"`
+	SystemCPU time.Duration `json:"system_cpu,omitempty"`
+	MaxRSS    int64         `json:"max_rss,omitempty"`   // bytes
+	Survivors []int         `json:"survivors,omitempty"` // pids of its tree that outlived the kill
+	At        time.Time     `json:"at"`
+}
+
+// Text says in a few words how the process ended: "exit 3", "killed by SIGSEGV", "panic: …".
+func (e ExitCause) Text() string {
+	switch {
+	case e.Panic != "":
+		first, _, _ := strings.Cut(e.Panic, "\n")
+		return first
+	case e.OOM:
+		return "out of memory"
+	case e.Signal != "":
+		return "ended by signal: " + e.Signal
+	}
+	return fmt.Sprintf("exit %d", e.Code)
+}
+
+// LaunchKind says why a process could not be started.
+type LaunchKind string
+
+const (
+	LaunchMissing   LaunchKind = "plugin_missing" // no such binary
+	LaunchNotExec   LaunchKind = "not_executable" // mode, or wrong architecture
+	LaunchChecksum  LaunchKind = "checksum_mismatch"
+	LaunchNotPlugin LaunchKind = "not_a_plugin"      // wrong cookie or no handshake line
+	LaunchProtocol  LaunchKind = "protocol_mismatch" // too old or too new
+	LaunchTimeout   LaunchKind = "start_timeout"     // no handshake, or handshake and no service
+	LaunchExited    LaunchKind = "exited"            // ended before it served
+	LaunchResources LaunchKind = "resources"         // out of descriptors, processes or memory
+	LaunchStopped   LaunchKind = "stopped"           // the launch was cancelled
+	LaunchUnclean   LaunchKind = "previous_alive"    // what an earlier process left is still there
+)
+
+// Hopeless reports whether another try with the same binary and config must fail too.
+func (k LaunchKind) Hopeless() bool {
+	switch k {
+	case LaunchMissing, LaunchNotExec, LaunchChecksum, LaunchNotPlugin, LaunchProtocol:
+		return true
+	}
+	return false
+}
+
+// LaunchError is why a process could not be started, with what it said.
+type LaunchError struct {
+	Kind   LaunchKind
+	Detail string // one sentence that names the plugin and the file
+	Remedy string
+	Exit   *ExitCause // when it ended by itself
+	Err    error
+}
+
+func (e *LaunchError) Error() string {
+	if e.Remedy == "" {
+		return e.Detail
+	}
+	return e.Detail + "; " + e.Remedy
+}
+
+func (e *LaunchError) Unwrap() error { return e.Err }
+
+// ConfigError is a config that the plugin rejects.
+type ConfigError struct {
+	Problems []ConfigProblem
+}
+
+// ConfigProblem is one thing that is wrong, with its path in the config ("headers[2].name").
+type ConfigProblem struct {
+	Path    string `json:"path"`
+	Summary string `json:"summary"`
+	Detail  string `json:"detail,omitempty"`
+}
+
+func (e *ConfigError) Error() string {
+	texts := make([]string, 0, len(e.Problems))
+	for _, p := range e.Problems {
+		texts = append(texts, strings.TrimPrefix(p.Path+": "+p.Summary, ": "))
+	}
+	return "the plugin rejects its config: " + strings.Join(texts, "; ")
+}

@@ -1,0 +1,40 @@
+// Package wire is the contract between the host and a plugin process: the
+// handshake, the protocol version, the generated messages of task.proto (in
+// taskv1) and the description that a plugin gives of itself. It is public only
+// because both sides need it; plugin authors import sdk/task instead. It holds
+// no behaviour: process speaks it for the host, sdk/task for the plugin.
+package wire
+
+//go:generate go run ./internal/gen
+
+const (
+	// ProtocolVersion is the version of the wire that this module speaks.
+	ProtocolVersion = 1
+
+	// ServiceName is the name under which go-plugin dispenses the Task service.
+	ServiceName = "task"
+
+	// CookieKey and CookieValue make a plugin say "I am a plugin" instead of
+	// hanging when a person starts it by hand. They are no secret.
+	CookieKey   = "TASKHOST_PLUGIN"
+	CookieValue = "6f1d3c0a-task-plugin"
+
+	// DefaultMaxFrame is the number of bytes that either side may send in one
+	// Session frame. The SDK checks it first, so that the author sees a readable error.
+	DefaultMaxFrame = 1 << 20
+
+	// MaxMessage bounds every gRPC message in both directions, in bytes.
+	MaxMessage = 16 << 20
+
+	// LifelineEnv tells a plugin that its stdin is the host's lifeline: EOF there
+	// means that the host is gone. Its value is the number of seconds that the
+	// plugin may take to drain after that.
+	LifelineEnv = "TASKHOST_LIFELINE"
+)
+
+// Features of protocol version 1 that a plugin may or may not have; a plugin
+// lists its own in its Description.
+const (
+	FeatureMethods = "methods"
+	FeatureResume  = "resume"
+)
