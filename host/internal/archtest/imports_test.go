@@ -1,0 +1,124 @@
+package archtest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/taskhost/taskhost/"
+
+// A rule says which packages of this module a package may import, and why. A package
+// that stands in no rule may import nothing of the module.
+type rule struct {
+	pkg string
+	may []string
+	why string
+}
+
+// Data flows one way: config → supervisor → process → runner → store → feed → api, ui, cli.
+var rules = []rule{
+	{"host/internal/task", nil, "nouns and contracts import nobody, so everybody may import them"},
+	{"host/admin", nil, "the public API contract repeats its types on purpose: the host may change behind it"},
+	{"sdk/schema", nil, "used on both sides of the wire"},
+	{"sdk/wire", []string{"sdk/schema", "sdk/wire/taskv1"}, "the contract between the sides, without behaviour"},
+	{"sdk/wire/taskv1", nil, "generated"},
+	{"sdk/task", []string{"sdk/schema", "sdk/wire", "sdk/wire/taskv1", "sdk/internal/..."}, "authors get the SDK and never a part of the host"},
+	{"sdk/tasktest", []string{"sdk/schema", "sdk/task", "sdk/wire", "sdk/wire/taskv1", "sdk/internal/..."}, "the authors' test kit runs the real SDK"},
+	{"sdk/internal/...", []string{"sdk/schema", "sdk/wire", "sdk/wire/taskv1", "sdk/task", "sdk/internal/..."}, "shared by the SDK and its test kit"},
+
+	{"host/internal/schedule", []string{"host/internal/task"}, "pure: decides over values"},
+	{"host/internal/backoff", []string{"host/internal/task"}, "pure: decides over values"},
+	{"host/internal/process", []string{"host/internal/task", "sdk/schema", "sdk/wire", "sdk/wire/taskv1"}, "knows how a plugin lives and nothing of its task's policy"},
+	{"host/internal/catalog", []string{"host/internal/task", "host/internal/process", "sdk/schema", "sdk/wire"}, "describes binaries through process"},
+	{"host/internal/config", []string{"host/internal/task", "host/internal/catalog", "host/internal/schedule", "sdk/schema", "sdk/wire"}, "turns HCL into definitions and starts nothing"},
+	{"host/internal/runner", []string{"host/internal/task"}, "drives one process through the contracts of task"},
+	{"host/internal/supervisor", []string{"host/internal/task", "host/internal/schedule", "host/internal/backoff"}, "decides; everything it does goes through task.Engine and task.Journal"},
+	{"host/internal/store", []string{"host/internal/task"}, "calls no one"},
+	{"host/internal/store/storetest", []string{"host/internal/task"}, "what every store must pass"},
+	{"host/internal/feed", []string{"host/internal/task"}, "fan-out of what was committed"},
+	{"host/internal/logs", []string{"host/internal/task"}, "log files"},
+	{"host/internal/api", []string{"host/admin", "host/internal/task", "host/internal/feed", "host/internal/logs", "host/internal/catalog", "host/internal/schedule", "sdk/schema", "sdk/wire"}, "reads the store and the feed, commands the supervisor through interfaces of its own, never touches a process"},
+	{"host/internal/cli", []string{"host/admin", "host/internal/app", "host/internal/config", "sdk/schema"}, "speaks only the API; serve and validate go through app"},
+	{"host/internal/app", []string{"..."}, "wiring: the one place where concrete types meet"},
+	{"host/internal/hosttest", []string{"host/internal/task"}, "fakes for tests"},
+	{"host/cmd/taskhost", []string{"host/internal/cli"}, "main"},
+	{"plugins/...", []string{"sdk/task", "sdk/schema", "plugins/..."}, "a first-party plugin uses what every author has"},
+	{"examples/...", []string{"sdk/task", "examples/..."}, "an example uses what every author has"},
+}
+
+func TestImportsFollowTheTable(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		r, ok := find(p.path)
+		for _, imp := range p.imports {
+			inside, isOurs := strings.CutPrefix(imp, module)
+			if !isOurs || inside == p.path {
+				continue
+			}
+			if !ok {
+				t.Errorf("%s imports %s but stands in no row of the table", p.path, inside)
+				continue
+			}
+			if !slices.ContainsFunc(r.may, func(pattern string) bool { return matches(pattern, inside) }) {
+				t.Errorf("%s may not import %s: %s", p.path, inside, r.why)
+			}
+		}
+	}
+}
+
+// One package owns each heavy dependency, so that it can be replaced in one place.
+var owners = []struct {
+	dependency string
+	users      []string
+	why        string
+}{
+	{"github.com/hashicorp/go-plugin", []string{"host/internal/process", "sdk/task", "sdk/internal/...", "sdk/tasktest"}, "its stock process handling has defects that must not leak"},
+	{"github.com/spf13/cobra", []string{"host/internal/cli"}, "only the CLI has commands"},
+	{"net/http/pprof", nil, "profiling is not wired by import side effect"},
+}
+
+func TestHeavyDependenciesHaveOneOwner(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		for _, o := range owners {
+			uses := slices.ContainsFunc(p.imports, func(imp string) bool {
+				return imp == o.dependency || strings.HasPrefix(imp, o.dependency+"/")
+			})
+			allowed := slices.ContainsFunc(o.users, func(pattern string) bool { return matches(pattern, p.path) })
+			if uses && !allowed {
+				t.Errorf("%s may not import %s: %s", p.path, o.dependency, o.why)
+			}
+		}
+	}
+}
+
+func TestEveryRowOfTheTableIsUsed(t *testing.T) {
+	t.Parallel()
+	all := packages(t)
+	for _, r := range rules {
+		if !slices.ContainsFunc(all, func(p pkg) bool { return matches(r.pkg, p.path) }) {
+			t.Errorf("no package matches the row %s", r.pkg)
+		}
+	}
+}
+
+func find(path string) (rule, bool) {
+	for _, r := range rules {
+		if matches(r.pkg, path) {
+			return r, true
+		}
+	}
+	return rule{}, false
+}
+
+// matches reports whether path is pattern, or lies below it when pattern ends in "/...".
+func matches(pattern, path string) bool {
+	if pattern == "..." {
+		return true
+	}
+	if below, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return path == below || strings.HasPrefix(path, below+"/")
+	}
+	return path == pattern
+}
