@@ -1,0 +1,65 @@
+# taskhost: `make run` starts the host on config.hcl, `make test` runs everything.
+# A fresh machine needs Go and make; every other set-up is done here.
+
+GO      ?= go
+BIN     := bin
+PLUGINS := $(notdir $(wildcard plugins/*))
+export CGO_ENABLED ?= 0
+export GOFLAGS ?= -buildvcs=false
+
+# Static, stripped: a plugin starts in about 4 ms instead of 6.
+BUILD := $(GO) build -trimpath -ldflags='-s -w'
+
+# What holds state that several goroutines meet at; run with the race detector.
+RACE := ./host/internal/backoff ./host/internal/schedule ./host/internal/supervisor ./host/internal/runner \
+        ./host/internal/process ./host/internal/store/... ./host/internal/feed ./host/internal/logs \
+        ./host/internal/api ./sdk/task ./sdk/tasktest
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## print these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the host and the first-party plugins into bin/ (static, stripped)
+	@$(BUILD) -o $(BIN)/taskhost ./host/cmd/taskhost
+	@mkdir -p $(BIN)/plugins
+	@$(BUILD) -o $(BIN)/plugins/ $(PLUGINS:%=./plugins/%)
+
+.PHONY: run
+run: ## build, then start the host on config.hcl
+	@printf 'building taskhost and %s plugins … ' $(words $(PLUGINS)); start=$$(date +%s); \
+	  $(MAKE) --no-print-directory build && echo "done ($$(( $$(date +%s) - start )) s)"
+	@exec $(BIN)/taskhost serve -config config.hcl
+
+.PHONY: test
+test: check build ## run everything: checks, unit tests, whole-program tests
+	$(GO) test -count=1 -timeout=12m ./...
+
+.PHONY: check
+check: ## formatting, vet, generated code and import rules
+	@test -z "$$(gofmt -l host sdk plugins examples)" || { echo 'gofmt would change:'; gofmt -l host sdk plugins examples; exit 1; }
+	$(GO) vet ./...
+	$(GO) run ./sdk/wire/internal/gen -dir sdk/wire -check
+
+.PHONY: race
+race: ## the concurrent packages under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout=12m $(RACE)
+
+.PHONY: bench
+bench: build ## print the speed ratios of docs/speed.md, against floors measured in the same run
+	$(GO) run ./host/internal/bench
+
+.PHONY: generate
+generate: ## write the generated code and the generated parts of the docs
+	$(GO) run ./sdk/wire/internal/gen -dir sdk/wire
+	$(GO) test -count=1 ./host/internal/docs -update
+
+.PHONY: fmt
+fmt: ## format Go and HCL
+	gofmt -w host sdk plugins examples
+	$(GO) run ./host/cmd/taskhost fmt config.hcl examples
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BIN)
