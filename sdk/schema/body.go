@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
@@ -298,6 +299,11 @@ func leafType(t cty.Type) cty.Type {
 		t = t.ElementType()
 	}
 	return t
+}
+
+// hides reports whether the attribute or a field in it is sensitive.
+func (a Attribute) hides() bool {
+	return a.Sensitive || slices.ContainsFunc(a.Fields, Attribute.hides)
 }
 
 func (a Attribute) constraints() constraints {
