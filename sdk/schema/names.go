@@ -43,9 +43,6 @@ func (c *nameCheck) merge(diags hcl.Diagnostics) {
 func (c *nameCheck) walk(b Body, body hcl.Body) {
 	schema := hcldec.ImpliedSchema(b.Spec())
 	known := append(b.names(), b.formerNames()...)
-	for i := range schema.Attributes {
-		schema.Attributes[i].Required = false
-	}
 	schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: "dynamic", LabelNames: []string{"type"}})
 
 	content, remain, _ := body.PartialContent(schema)
