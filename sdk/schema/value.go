@@ -61,9 +61,10 @@ const (
 )
 
 // ValueOf describes the JSON form of T as encoding/json has it. Structs are
-// objects with the names of their json tags (or task tags, or the field
-// names); a field is required unless it is a pointer, has omitempty or
-// omitzero, or the option optional in its task tag. The tags doc, deprecated,
+// objects with the names of their json tags (or the field names); a field is
+// required unless it is a pointer, has omitempty or omitzero, or the option
+// optional in its task tag, which may also say sensitive but gives no other
+// name. The tags doc, deprecated,
 // oneof, min, max and pattern are as for [Of]; there are no defaults. A
 // [time.Duration] is what encoding/json makes of it, a number of nanoseconds.
 func ValueOf[T any]() (Value, error) {
@@ -281,15 +282,11 @@ func (r valueReader) field(f reflect.StructField) (ValueField, error) {
 			return out, fmt.Errorf("a message takes no %s tag: encoding/json knows nothing of it", tag)
 		}
 	}
-	switch {
-	case jsonName != "":
-		out.Name = jsonName
-	case taskName == "":
+	if out.Name = jsonName; out.Name == "" {
 		out.Name = f.Name
-	case strings.EqualFold(taskName, f.Name):
-		out.Name = taskName
-	default:
-		return out, fmt.Errorf("encoding/json would not find %q here: add `json:%q`", taskName, taskName)
+	}
+	if taskName != "" && taskName != out.Name {
+		return out, fmt.Errorf("encoding/json calls it %q, not %q: add `json:%q`", out.Name, taskName, taskName)
 	}
 
 	v, err := r.read(f.Type)
