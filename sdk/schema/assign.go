@@ -177,14 +177,14 @@ func assignNumber(v cty.Value, to reflect.Value) error {
 	if to.CanFloat() {
 		f, _ := n.Float64()
 		if to.OverflowFloat(f) {
-			return fmt.Errorf("%s is too large for a %s", numberText(n), to.Type())
+			return fmt.Errorf("%s is too large for a %s", clip(numberText(n)), to.Type())
 		}
 		to.SetFloat(f)
 		return nil
 	}
 	c := constraints{kind: goIntKind(to.Kind())}
 	if err := c.checkNumber(n); err != nil {
-		return fmt.Errorf("%s %w", numberText(n), err)
+		return fmt.Errorf("%s %w", clip(numberText(n)), err)
 	}
 	whole, _ := n.Int(nil)
 	return setInteger(whole, to)
@@ -320,5 +320,5 @@ func plainNumber(n *big.Float) any {
 	if f, exact := n.Float64(); exact == big.Exact || !n.IsInt() {
 		return f
 	}
-	return json.Number(n.Text('g', -1))
+	return json.Number(numberText(n))
 }

@@ -89,7 +89,7 @@ func (a Attribute) checkLeaf(value cty.Value, hide, outermost bool) string {
 		quoted = strconv.Quote(clip(value.AsString()))
 	case cty.Number:
 		err = c.checkNumber(value.AsBigFloat())
-		quoted = numberText(value.AsBigFloat())
+		quoted = clip(numberText(value.AsBigFloat()))
 	case cty.Bool:
 		quoted = strconv.FormatBool(value.True())
 		err = c.checkOneOf(quoted)
@@ -116,8 +116,14 @@ func quotesItself(err error, quoted string) bool {
 	return len(text) > len(quoted) && text[:len(quoted)] == quoted
 }
 
+// numberText writes a number exactly: an integer with all its digits, as far
+// as that stays readable.
 func numberText(n *big.Float) string {
-	return n.Text('g', numberDigits)
+	const readableBits = 256
+	if n.IsInt() && n.MantExp(nil) <= readableBits {
+		return n.Text('f', 0)
+	}
+	return n.Text('g', -1)
 }
 
 // stepTo is the step to the element of a list, tuple or map with this key.

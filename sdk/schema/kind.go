@@ -197,10 +197,6 @@ func quoteAll(words []string) string {
 	return strings.Join(quoted, ", ")
 }
 
-// numberDigits is as many digits of a number as a message shows; enough for
-// every 64-bit integer.
-const numberDigits = 20
-
 func formatNumber(n float64) string {
 	return strconv.FormatFloat(n, 'g', -1, 64)
 }
