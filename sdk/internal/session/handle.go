@@ -55,14 +55,16 @@ type Handle struct {
 	stopped  bool
 	looked   bool // author code asked whether to stop, or waits for it
 	over     bool
-	deadline time.Time // when the stage that the run is in ends; zero is never
+	timeout  time.Time // when the attempt's timeout ends; here and below, zero is never
+	drainEnd time.Time // when the drain turns into a cancel
+	killAt   time.Time // when the cancel turns into a kill
 	values   map[string][]byte
 	flush    []func(context.Context) error
 }
 
 // newRun makes the handle of one attempt.
 func newRun(i *instance, q *taskv1.RunStart) *Handle {
-	h := &Handle{inst: i, task: i.own.task, run: q.GetRun(), Start: q, stopping: make(chan struct{}), deadline: At(q.GetDeadline())}
+	h := &Handle{inst: i, task: i.own.task, run: q.GetRun(), Start: q, stopping: make(chan struct{}), timeout: At(q.GetDeadline())}
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	return h
 }
@@ -118,10 +120,7 @@ func keepsBuffered(err error) bool {
 func (h *Handle) stop(until time.Time, reason string) {
 	h.mu.Lock()
 	first := !h.stopped
-	h.stopped = true
-	if context.Cause(h.ctx) == nil && !until.IsZero() {
-		h.deadline = until
-	}
+	h.stopped, h.drainEnd = true, until
 	h.mu.Unlock()
 	if !first {
 		return
@@ -135,9 +134,7 @@ func (h *Handle) stop(until time.Time, reason string) {
 // end cancels the run's context; until is when the process is killed.
 func (h *Handle) end(cause error, until time.Time) {
 	h.mu.Lock()
-	if context.Cause(h.ctx) == nil {
-		h.deadline = until
-	}
+	h.killAt = until
 	h.mu.Unlock()
 	h.cancel(cause)
 }
@@ -184,7 +181,14 @@ func (h *Handle) Stopped() bool {
 func (h *Handle) Deadline() (time.Time, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.deadline, !h.deadline.IsZero()
+	end := h.timeout
+	switch {
+	case h.ctx.Err() != nil:
+		end = h.killAt
+	case end.IsZero() || !h.drainEnd.IsZero() && h.drainEnd.Before(end):
+		end = h.drainEnd
+	}
+	return end, !end.IsZero()
 }
 
 // Wait sleeps for d, or until the run drains or ctx ends.
@@ -260,8 +264,10 @@ func (h *Handle) Extend(d time.Duration) bool {
 		return false
 	}
 	h.mu.Lock()
-	if !h.deadline.IsZero() {
-		h.deadline = h.deadline.Add(d)
+	if end := &h.timeout; !h.stopped && !end.IsZero() {
+		*end = end.Add(d)
+	} else if end := &h.drainEnd; h.stopped && !end.IsZero() {
+		*end = end.Add(d)
 	}
 	h.mu.Unlock()
 	return true

@@ -38,13 +38,13 @@ type instance struct {
 	ctx      context.Context // of method calls
 	end      context.CancelCauseFunc
 	stopping chan struct{} // closed when the whole instance drains
+	orphan   chan struct{} // closed when the host is gone
 
 	mu       sync.Mutex
 	state    lifecycle
 	live     *Handle // the run that is going
 	early    []early
-	drainEnd time.Time // with stopping closed; zero is none
-	calls    int       // method calls at work
+	calls    int            // method calls at work
 	working  sync.WaitGroup // the same, to wait for
 	requests map[uint64]chan *taskv1.Reply
 	nextID   uint64
@@ -80,6 +80,7 @@ func newInstance(s *Server, t *Type, q *taskv1.ConfigureRequest, log hclog.Logge
 		log:      log,
 		out:      newOutbox(),
 		stopping: make(chan struct{}),
+		orphan:   make(chan struct{}),
 		requests: make(map[uint64]chan *taskv1.Reply),
 	}
 	if i.maxFrame == 0 {
@@ -145,7 +146,7 @@ func (i *instance) stop(run string, deadline time.Duration, reason string) {
 		i.mu.Unlock()
 		return
 	}
-	i.state, i.drainEnd = draining, until
+	i.state = draining
 	if before < draining {
 		close(i.stopping)
 	}
@@ -175,8 +176,9 @@ func (i *instance) cancelRun(run string, cause error, deadline time.Duration) {
 	h.end(cause, until)
 }
 
-// abandon ends everything because the host is gone.
+// abandon ends everything because the host is gone. It is called once.
 func (i *instance) abandon() {
+	close(i.orphan)
 	i.stop("", 0, "the host is gone")
 	i.cancelRun("", ErrHostGone, 0)
 	i.end(ErrHostGone)
@@ -345,7 +347,7 @@ func (i *instance) close() {
 	i.mu.Unlock()
 	i.out.finish()
 	if !attached {
-		i.server.closed(i) // otherwise serve does it when the last frame is sent
+		i.server.closed(i) // otherwise detach does, when the last frame is sent
 	}
 }
 

@@ -55,11 +55,10 @@ func (i *instance) serve(stream taskv1.Task_SessionServer, hello *taskv1.Hello) 
 	}()
 	err = i.out.pump(ctx, i.seen, stream.Send)
 	i.detach(gone)
-	if err == nil {
-		i.server.closed(i)
-		return nil
+	if err != nil {
+		return status.Error(codes.Aborted, "the session's connection is lost")
 	}
-	return status.Error(codes.Aborted, "the session's connection is lost")
+	return nil
 }
 
 // attach makes this connection the one of the session. Of a session that it
@@ -95,12 +94,17 @@ func (i *instance) attach(ctx context.Context, hello *taskv1.Hello, end context.
 	}
 }
 
-// detach says that the connection is no longer used.
+// detach says that the connection is no longer used. Of a closed instance it was
+// the last thing to wait for.
 func (i *instance) detach(gone chan struct{}) {
 	i.mu.Lock()
 	i.link.end, i.link.gone = nil, nil
+	last := i.state == closed
 	i.mu.Unlock()
 	close(gone)
+	if last {
+		i.server.closed(i)
+	}
 }
 
 func (i *instance) seen() uint64 {
@@ -133,6 +137,7 @@ func (i *instance) receive(f *taskv1.HostFrame) {
 	case *taskv1.HostFrame_SetLevel:
 		if l := hclog.LevelFromString(body.SetLevel.GetLevel()); l != hclog.NoLevel {
 			i.log.SetLevel(l)
+			i.server.root.SetLevel(l)
 		}
 	}
 }
@@ -162,7 +167,7 @@ func (i *instance) ask(ctx context.Context, build func(id uint64) *taskv1.Plugin
 		return r, nil
 	case <-ctx.Done():
 		return nil, &unanswered{context.Cause(ctx)}
-	case <-i.hostGone:
+	case <-i.orphan:
 		return nil, ErrHostGone
 	}
 }

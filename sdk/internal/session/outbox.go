@@ -21,7 +21,7 @@ const (
 // block, so that the reader and a busy author can always use it.
 type outbox struct {
 	mu        sync.Mutex
-	queue     []*frame          // not sent yet, from head on
+	queue     []*frame // not sent yet, from head on
 	head      int
 	latest    map[string]*frame // those of queue that a newer value replaces
 	requests  int               // those of queue that count against outboxRequests

@@ -39,25 +39,50 @@ type Server struct {
 	taskv1.UnimplementedTaskServer
 	description []byte
 	types       map[string]*Type
-	log         io.Writer
-	logMu       sync.Mutex // of log, shared by the loggers of all instances
+	log         Log
+	root        hclog.Logger
 
 	mu        sync.Mutex
 	instances map[string]*instance
 	draining  bool
+	abandoned bool
 	done      chan struct{} // closed when everything that was served is closed
 	over      bool
 }
 
 var _ taskv1.TaskServer = (*Server)(nil)
 
-// New makes a server. log takes what author code logs, as hclog JSON lines.
-func New(d wire.Description, types []Type, log io.Writer) (*Server, error) {
+// Log says where the log of author code goes, and in which form.
+type Log struct {
+	Output io.Writer
+	Text   bool // for a terminal; otherwise hclog's JSON lines
+}
+
+func (l Log) logger(level hclog.Level) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{Level: level, Output: l.Output, JSONFormat: !l.Text})
+}
+
+// lines lets several loggers share an output, a whole line at a time.
+type lines struct {
+	mu  sync.Mutex
+	out io.Writer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.out.Write(p)
+}
+
+// New makes a server.
+func New(d wire.Description, types []Type, log Log) (*Server, error) {
 	text, err := Describe(d)
 	if err != nil {
 		return nil, err
 	}
+	log.Output = &lines{out: log.Output}
 	s := &Server{
+		root:        log.logger(hclog.Info),
 		description: text,
 		types:       make(map[string]*Type, len(types)),
 		log:         log,
@@ -99,6 +124,11 @@ func (s *Server) Drain(deadline time.Duration, reason string) {
 // any more. It does not wait.
 func (s *Server) Abandon() {
 	s.mu.Lock()
+	if s.abandoned {
+		s.mu.Unlock()
+		return
+	}
+	s.abandoned = true
 	s.draining = true
 	all := s.all()
 	s.endIfIdle()
@@ -246,12 +276,17 @@ func rejected(problems []schema.Problem, log hclog.Logger) bool {
 	return false
 }
 
+// Log is the logger of what belongs to no task: the process as a whole. It
+// follows the level that the last task was given.
+func (s *Server) Log() hclog.Logger { return s.root }
+
 func (s *Server) logger(level string) hclog.Logger {
 	l := hclog.LevelFromString(level)
 	if l == hclog.NoLevel {
 		l = hclog.Info
 	}
-	return hclog.New(&hclog.LoggerOptions{Level: l, Output: s.log, Mutex: &s.logMu, JSONFormat: true})
+	s.root.SetLevel(l)
+	return s.log.logger(l)
 }
 
 func (s *Server) instance(name string) (*instance, error) {
