@@ -51,8 +51,9 @@ func TestDiagnosticsHaveTheirRangeAndAHint(t *testing.T) {
 	t.Parallel()
 	b := viaJSON(t, mustOf[checked](t))
 	ctx := &hcl.EvalContext{Variables: map[string]cty.Value{
-		"secret": cty.StringVal("canary").Mark("sensitive"),
-		"plain":  cty.StringVal("canary"),
+		"secret":  cty.StringVal("canary").Mark("sensitive"),
+		"secrets": cty.SetVal([]cty.Value{cty.StringVal("canary").Mark("sensitive")}),
+		"plain":   cty.StringVal("canary"),
 	}}
 	for name, test := range map[string]struct{ source, want string }{
 		"missing required": {
@@ -197,6 +198,10 @@ func TestDiagnosticsHaveTheirRangeAndAHint(t *testing.T) {
 		"second single block": {
 			"url = \"http://x\"\ntls {\n host=\"\"\n}\ntls {\n host=\"\"\n}",
 			`error x.hcl:5,1-4: Duplicate tls block; Only one block of type "tls" is allowed. Previous definition was at x.hcl:2,1-4.`,
+		},
+		"sensitive labels": {
+			"url = \"http://x\"\ndynamic \"peer\" {\n  for_each = secrets\n  labels = [peer.key]\n  content {\n    host = peer.value\n  }\n}",
+			`error x.hcl:3,14-21: Sensitive value in labels; The labels of these blocks are shown, and would be made from a sensitive value. Iterate over a value that is not sensitive.`,
 		},
 		"unknown variable": {
 			`url = nothing`,
