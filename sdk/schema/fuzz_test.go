@@ -97,7 +97,7 @@ var nastyExpressions = []string{
 	"s", "m", "mn", "mu", "md", "mz", "ml", "lm", "tm", "om", "mo", "sm", "u", "un", "ul", "um", "d", "z",
 	"null", "1", "true", "\"1s\"", "\"http://x\"", "[m, u, z]", "{ a = m, b = u }", "[{ x = mn }, { x = un, y = d }]",
 	"\"x${m}y${u}\"", "m == \"x\" ? u : md", "[for x in ml : x]", "{ for k, v in mo : k => v }", "lm[*]", "ml[mn]", "om.a", "om.none",
-	"upper(m)", "concat(ml, lm, ul)", "merge(om, mo)", "length(ml)", "toset(lm)", "flatten([tm, ml])", "format(\"%s\", md)", "{ user = m }", "1e999999",
+	"upper(m)", "concat(ml, lm, ul)", "merge(om, mo)", "length(ml)", "toset(lm)", "flatten([tm, ml])", "format(\"%s\", md)", "{ user = m }",
 }
 
 func TestDecodeSurvivesMarkedAndUnknownValues(t *testing.T) {
