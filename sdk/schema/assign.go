@@ -38,11 +38,22 @@ func (e *PathError) Unwrap() error { return e.Err }
 // default keep the value that they have. A value that does not fit is a
 // [*PathError].
 func Unmarshal(b Body, data []byte, into any) error {
-	value, err := msgpack.Unmarshal(data, b.CtyType())
+	value, err := unpack(data, b.CtyType())
 	if err != nil {
 		return fmt.Errorf("decode configuration: %w", err)
 	}
 	return Assign(value, into)
+}
+
+// unpack is msgpack.Unmarshal without its panics, which arise from bytes that
+// it never writes itself, such as a number that is NaN.
+func unpack(data []byte, typ cty.Type) (value cty.Value, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("the bytes are not what the schema says: %v", cause)
+		}
+	}()
+	return msgpack.Unmarshal(data, typ)
 }
 
 // Assign stores a value into what `into` points to: an object into a struct

@@ -119,6 +119,12 @@ func TestUnmarshalRefusesBytesOfAnotherSchema(t *testing.T) {
 		A string `task:"a"`
 	}
 	var into config
+	nan := []byte{0x81, 0xa1, 'a', 0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 1}
+	if err := Unmarshal(mustOf[struct {
+		A float64 `task:"a"`
+	}](t), nan, &into); err == nil {
+		t.Error("NaN is accepted")
+	}
 	for _, data := range [][]byte{nil, {0xff}, {0x81}, []byte("nonsense")} {
 		if err := Unmarshal(mustOf[config](t), data, &into); err == nil || !strings.HasPrefix(err.Error(), "decode configuration: ") {
 			t.Errorf("%x: %v", data, err)

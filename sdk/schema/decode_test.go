@@ -25,6 +25,8 @@ type checked struct {
 	Old     string         `task:"old,optional" deprecated:"use name"`
 	Path    string         `task:"path,optional" was:"file dir"`
 	Labels  map[string]int `task:"labels,optional"`
+	Ratio   float64        `task:"ratio,optional"`
+	Extra   any            `task:"extra,optional"`
 	Auth    *struct {
 		User string `task:"user"`
 	} `task:"auth"`
@@ -45,14 +47,15 @@ func lines(diags hcl.Diagnostics) string {
 	return out.String()
 }
 
-const checkedTakes = `This block takes: url (required), method, timeout, size, retries, name, tags, token, pin, pause, old, path, labels, auth, tls { }, header "name" { }, peer "name" { }.`
+const checkedTakes = `This block takes: url (required), method, timeout, size, retries, name, tags, token, pin, pause, old, path, labels, ratio, extra, auth, tls { }, header "name" { }, peer "name" { }.`
 
 func TestDiagnosticsHaveTheirRangeAndAHint(t *testing.T) {
 	t.Parallel()
 	b := viaJSON(t, mustOf[checked](t))
 	ctx := &hcl.EvalContext{Variables: map[string]cty.Value{
-		"secret": cty.StringVal("canary").Mark("sensitive"),
-		"plain":  cty.StringVal("canary"),
+		"secret":  cty.StringVal("canary").Mark("sensitive"),
+		"secrets": cty.SetVal([]cty.Value{cty.StringVal("canary").Mark("sensitive")}),
+		"plain":   cty.StringVal("canary"),
 	}}
 	for name, test := range map[string]struct{ source, want string }{
 		"missing required": {
@@ -118,7 +121,12 @@ func TestDiagnosticsHaveTheirRangeAndAHint(t *testing.T) {
 		},
 		"integer width": {
 			"url = \"http://x\"\nretries = 1e999999",
-			`error x.hcl:2,11-19: Invalid value; retries: 1e+999999 must be a whole number from -128 to 127.`,
+			`error x.hcl:2,11-19: Invalid value; retries: the number must be a whole number from -128 to 127.`,
+		},
+		"number beyond all bounds": {
+			"url = \"http://x\"\nratio = 1e999999\nextra = { a = [1e999999] }",
+			"error x.hcl:2,9-17: Invalid value; ratio: must be a number that 64 bits can hold.\n" +
+				`error x.hcl:3,9-27: Invalid value; extra.a[0]: must be a number that 64 bits can hold.`,
 		},
 		"fraction": {
 			"url = \"http://x\"\nretries = 1.5",
@@ -197,6 +205,10 @@ func TestDiagnosticsHaveTheirRangeAndAHint(t *testing.T) {
 		"second single block": {
 			"url = \"http://x\"\ntls {\n host=\"\"\n}\ntls {\n host=\"\"\n}",
 			`error x.hcl:5,1-4: Duplicate tls block; Only one block of type "tls" is allowed. Previous definition was at x.hcl:2,1-4.`,
+		},
+		"sensitive labels": {
+			"url = \"http://x\"\ndynamic \"peer\" {\n  for_each = secrets\n  labels = [peer.key]\n  content {\n    host = peer.value\n  }\n}",
+			`error x.hcl:3,14-21: Sensitive value in labels; The labels of these blocks are shown, and would be made from a sensitive value. Iterate over a value that is not sensitive.`,
 		},
 		"unknown variable": {
 			`url = nothing`,

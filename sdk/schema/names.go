@@ -8,16 +8,18 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hcldec"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
 )
 
 // nameCheck walks a body before it is decoded and looks only at names: it
 // reports unknown ones with a better hint than HCL has, and warns of
-// deprecated and former ones. It remembers where the sensitive expressions
-// stand.
+// deprecated and former ones. It remembers where the expressions stand that
+// need care.
 type nameCheck struct {
 	diags     hcl.Diagnostics
-	unknown   []hcl.Range
-	sensitive []hcl.Range
+	unknown   []hcl.Range // names that are reported
+	sensitive []hcl.Range // values of sensitive attributes
+	labelling []hcl.Range // for_each of dynamic blocks with labels
 }
 
 // merge adds what hcldec has to say. It reports unknown names once more, at
@@ -36,6 +38,20 @@ func (c *nameCheck) merge(diags hcl.Diagnostics) {
 		}
 		c.diags = append(c.diags, diag)
 	}
+}
+
+// checkForEach refuses a sensitive collection whose keys or elements would
+// become labels: HCL takes the marks off them, and labels are always shown.
+func (c *nameCheck) checkForEach(value cty.Value, expr hcl.Expression, _ *hcl.EvalContext) hcl.Diagnostics {
+	if !value.IsMarked() || !slices.Contains(c.labelling, expr.Range()) {
+		return nil
+	}
+	return hcl.Diagnostics{{
+		Severity: hcl.DiagError,
+		Summary:  "Sensitive value in labels",
+		Detail:   "The labels of these blocks are shown, and would be made from a sensitive value. Iterate over a value that is not sensitive.",
+		Subject:  expr.Range().Ptr(),
+	}}
 }
 
 // walk checks a body by b. It sees the source as it is written, so the content
@@ -75,7 +91,13 @@ func (c *nameCheck) walkBlock(b Body, block *hcl.Block) {
 		c.add(block.LabelRanges[0], fmt.Sprintf("Unknown block %q", block.Labels[0]), b.hint(block.Labels[0]))
 		return
 	}
-	content, _, _ := block.Body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "content"}}})
+	content, _, _ := block.Body.PartialContent(&hcl.BodySchema{
+		Attributes: []hcl.AttributeSchema{{Name: "for_each"}, {Name: "labels"}},
+		Blocks:     []hcl.BlockHeaderSchema{{Type: "content"}},
+	})
+	if each := content.Attributes["for_each"]; each != nil && content.Attributes["labels"] != nil {
+		c.labelling = append(c.labelling, each.Expr.Range())
+	}
 	for _, inner := range content.Blocks {
 		c.walk(b.Blocks[i].Body, inner.Body)
 	}

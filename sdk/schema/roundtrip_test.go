@@ -358,7 +358,7 @@ dynamic "server" {
     host = it.value
   }
 }
-`), &hcl.EvalContext{Variables: map[string]cty.Value{"names": cty.ListVal([]cty.Value{cty.StringVal("x")}).Mark("secret")}})
+`), &hcl.EvalContext{Variables: map[string]cty.Value{"names": cty.ListVal([]cty.Value{cty.StringVal("x")})}})
 	var got config
 	if err := Assign(decoded.Value, &got); err != nil {
 		t.Fatal(err)
