@@ -43,6 +43,8 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case sleepArg:
 			sleepAsGrandchild()
+		case hostArg:
+			playHost(os.Args[2:])
 		case forkArg: // the middle of a double fork
 			grandchild(nil)
 			os.Exit(0)
