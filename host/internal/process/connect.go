@@ -68,7 +68,7 @@ func (p *Process) connect(ctx context.Context, name string) error {
 		err = <-answered
 	}
 	if err != nil {
-		return p.fail(limit, err)
+		return p.fail(limit, plain(err))
 	}
 	return nil
 }

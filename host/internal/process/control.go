@@ -32,7 +32,7 @@ func (p *Process) Configure(ctx context.Context, c task.Configure) error {
 		LogLevel: c.LogLevel, MaxFrame: wire.DefaultMaxFrame, Mode: string(c.Mode), Pause: int64(c.Pause),
 	})
 	if err != nil {
-		return fmt.Errorf("configure task %q: %w", c.Task, p.ended(ctx, plain(err)))
+		return fmt.Errorf("configure task %q: %w", c.Task, p.ended(ctx, err))
 	}
 	if len(answer.Problems) > 0 {
 		rejected := &task.ConfigError{}
@@ -81,7 +81,7 @@ func (p *Process) answered(ctx context.Context, step string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", step, p.ended(ctx, plain(err)))
+	return fmt.Errorf("%s: %w", step, p.ended(ctx, err))
 }
 
 func (p *Process) name() string {

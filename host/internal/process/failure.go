@@ -141,13 +141,10 @@ func subject(spec task.LaunchSpec) string {
 
 // lastWords quotes the end of what the process wrote to stderr.
 func lastWords(exit *task.ExitCause) string {
-	if exit == nil || len(exit.Stderr) == 0 {
+	if exit == nil || len(exit.Stderr) == 0 || exit.Panic != "" { // a panic's text is said already
 		return ""
 	}
 	lines := exit.Stderr
-	if exit.Panic != "" { // what matters stands at its head, which the text has already
-		lines = lines[:min(1, len(lines))]
-	}
 	return "; its last words: " + strconv.Quote(strings.Join(lines[max(0, len(lines)-3):], "\n"))
 }
 

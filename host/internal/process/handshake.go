@@ -83,10 +83,10 @@ func (g *greeting) line(line []byte, cut int) {
 			_, _ = g.w.Write(append(append([]byte(nil), line[at:]...), '\n'))
 			return
 		}
-		if g.lines == 0 {
-			g.first = plainText(line[:min(len(line), 80)], 0)
-		}
 		g.lines++
+	}
+	if !g.seen && g.first == "" {
+		g.first = plainText(line[:min(len(line), 80)], 0)
 	}
 	g.mu.Unlock()
 	g.out.stdout(line, cut)

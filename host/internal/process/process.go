@@ -14,6 +14,8 @@ import (
 
 	plugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/taskhost/taskhost/host/internal/task"
 	"github.com/taskhost/taskhost/sdk/wire"
@@ -284,18 +286,24 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // Exit says how the process ended. It is valid after Done.
 func (p *Process) Exit() task.ExitCause { return p.exit }
 
-// ended explains an error of the connection by the end of the process, when it has ended.
+// ended says what an error of the connection means: mostly, that the process has ended.
 func (p *Process) ended(ctx context.Context, err error) error {
-	select {
-	case <-p.exited:
-	default:
-		return err
+	if status.Code(err) == codes.Unavailable {
+		// The connection breaks a moment before the exit is known.
+		select {
+		case <-p.exited:
+		case <-time.After(settle):
+		case <-ctx.Done():
+		}
+	}
+	if !closed(p.exited) {
+		return plain(err)
 	}
 	select {
 	case <-p.done:
 		return &ExitedError{Exit: p.exit}
 	case <-ctx.Done():
-		return err
+		return plain(err)
 	}
 }
 

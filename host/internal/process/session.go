@@ -58,7 +58,7 @@ func (p *Process) Open(ctx context.Context, reports task.Reports) (task.Session,
 	defer cancel()
 	s, err := p.open(ctx, reports)
 	if err != nil {
-		return nil, fmt.Errorf("open the session: %w", p.ended(ctx, plain(err)))
+		return nil, fmt.Errorf("open the session: %w", p.ended(ctx, err))
 	}
 	return s, nil
 }
