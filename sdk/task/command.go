@@ -176,7 +176,7 @@ func (c *command) validate(args []string) int {
 		fmt.Fprintln(c.err, "validate: name a file with -c")
 		return exitUsage
 	}
-	config := configfile.Load(t, *file, c.environment)
+	config := configfile.Load(t.Description.Config, t.Problems, *file, c.environment)
 	config.Print(c.err)
 	if config.Msgpack == nil {
 		return exitFailed
