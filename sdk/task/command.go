@@ -94,8 +94,13 @@ func (c *command) version(args []string) int {
 }
 
 func (c *command) describe(args []string) int {
-	if !c.noArgs("describe", args) {
+	f := c.flags("describe")
+	audit := f.Bool("audit", false, "print what is open before Serve instead, for tests")
+	if !c.parse(f, args) {
 		return exitUsage
+	}
+	if *audit {
+		return c.audit()
 	}
 	text, err := session.Describe(c.description)
 	if err == nil {

@@ -13,7 +13,7 @@
 //
 // [Task] stops, cancels and kills a run, and shows what it published, committed
 // and logged. [KillAfterCommit] and [Task.Retry] prove that work survives a crash.
-// [Build] drives a plugin binary in a process of its own, and [NoSideEffects] fails
+// [Binary] drives a plugin binary in a process of its own, and [NoSideEffects] fails
 // one that opens something before task.Serve.
 //
 // The kit stands in for a host's session, not for its policy: it schedules nothing

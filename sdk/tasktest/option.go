@@ -84,7 +84,7 @@ func Checkpoint(key string, value any) Option {
 }
 
 // Env sets an environment variable: for `env("…")` in the HCL, and for the process
-// of a [Binary].
+// of a [Program].
 func Env(name, value string) Option {
 	return func(o *options) {
 		if o.env == nil {

@@ -523,7 +523,7 @@ func (r *Task) Beats() int {
 }
 
 // Logs is what author code has logged so far, over all processes of the task. Of a
-// [Binary] it holds what the process wrote to stdout and stderr, too.
+// [Program] it holds what the process wrote to stdout and stderr, too.
 func (r *Task) Logs() []Line { return r.log.lines() }
 
 // Call calls a method of the live object with in as JSON and decodes its reply into
