@@ -209,6 +209,12 @@ func (t *Type) Check(data []byte) (config any, problems []schema.Problem, err er
 	return config, problems, err
 }
 
+// Problems is Check without the config.
+func (t *Type) Problems(data []byte) ([]schema.Problem, error) {
+	_, problems, err := t.Check(data)
+	return problems, err
+}
+
 func (s *Server) typeFor(name, hash string) (*Type, error) {
 	t := s.types[name]
 	if t == nil {

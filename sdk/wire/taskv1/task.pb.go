@@ -945,6 +945,8 @@ func (*PingResponse) Descriptor() ([]byte, []int) {
 	return file_task_proto_rawDescGZIP(), []int{13}
 }
 
+// Hello and Welcome belong to a connection, not to the session: their seq is 0. A
+// frame whose seq the receiver has seen is one that a resumption has sent again.
 type HostFrame struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Seq   uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"` // 1, 2, 3 … in this direction, over all connections of a session
