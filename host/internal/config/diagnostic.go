@@ -65,12 +65,13 @@ func describe(d *hcl.Diagnostic, sources Sources) Diagnostic {
 // findings collects the diagnostics of one Load. Copies share the list; each
 // may speak of a task of its own.
 type findings struct {
-	list *hcl.Diagnostics
-	task string
+	list  *hcl.Diagnostics
+	task  string
+	names map[hcl.Range]bool // uses of names that are known not to be there
 }
 
 // of returns findings that name the task.
-func (f findings) of(task string) findings { return findings{f.list, task} }
+func (f findings) of(task string) findings { return findings{f.list, task, f.names} }
 
 // errorf reports an error; hint may be empty.
 func (f findings) errorf(at hcl.Range, hint, format string, args ...any) {
@@ -100,11 +101,21 @@ func (f findings) foreign(diags hcl.Diagnostics) {
 		switch d.Summary {
 		case "Incorrect attribute value type", "Missing required argument", "Invalid value",
 			"Error in function call", "Unsuitable value type", "Unknown variable", "Invalid expression",
-			"Call to unknown function", "Unsupported attribute", "Invalid index":
+			"Call to unknown function", "Unsupported attribute", "Invalid index", "Invalid function argument":
 			copied.Summary, copied.Detail = sentence(d.Detail)
 		}
+		if f.names[subject(d)] && d.Summary == "Unsupported attribute" {
+			continue // reported with a near name
+		}
+		extra := note{task: f.task}
+		if strings.Contains(d.Detail, `named "each"`) {
+			extra.hint = "each.key and each.value are there in a task with for_each or instances"
+		}
+		if rest, ok := strings.CutPrefix(copied.Summary, `Inappropriate value for attribute "`); ok {
+			copied.Summary = strings.Replace(rest, `":`, ":", 1)
+		}
 		copied.Summary = lowerFirst(strings.TrimSuffix(copied.Summary, "."))
-		copied.Extra = note{task: f.task}
+		copied.Extra = extra
 		*f.list = append(*f.list, &copied)
 	}
 }

@@ -23,7 +23,7 @@ var (
 			{"attempts", kindInt, "1", "All tries, the first included."},
 			{"backoff", kindDuration, "1s", "Before the second try; doubles with each further one."},
 			{"max_backoff", kindDuration, "1m", "The longest that backoff grows to."},
-			{"on", kindTexts, "every class but permanent, unhealthy and config", "Classes of errors after which another try is made: error, timeout, crash, panic, unhealthy, start."},
+			{"on", kindTexts, "every class but permanent, unhealthy and config", "Classes of errors after which another try is made: error, permanent, retry, unhealthy, panic, crash, timeout, launch, config, watchdog."},
 		},
 	}
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/taskhost/taskhost/host/internal/schedule"
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
@@ -99,13 +101,13 @@ func (s section) timeZone(name string) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	// The empty name and Local would be UTC and whatever the machine says.
-	if text == "" || text == "Local" {
-		s.find.errorf(v.at(), `write an IANA name, such as "Europe/Berlin" or "UTC"`, "%s: %q names no time zone", name, text)
-		return "", false
-	}
-	if _, err := time.LoadLocation(text); err != nil {
-		s.find.errorf(v.at(), `write an IANA name, such as "Europe/Berlin" or "UTC"`, "%s: there is no time zone %q", name, clip(text))
+	if _, err := schedule.LoadZone(text); err != nil {
+		hint := `write an IANA name, such as "Europe/Berlin" or "UTC"`
+		var e *schedule.Error
+		if errors.As(err, &e) {
+			err, hint = errors.New(e.Detail), e.Hint
+		}
+		s.find.errorf(v.at(), hint, "%s: %s", name, err)
 		return "", false
 	}
 	return text, true

@@ -51,7 +51,7 @@ func Load(ctx context.Context, opts Options) (*Config, hcl.Diagnostics, Sources)
 		opts:    opts,
 		secret:  secret,
 		sources: Sources{files: map[string][]byte{}, secret: secret},
-		find:    findings{list: &hcl.Diagnostics{}},
+		find:    findings{list: &hcl.Diagnostics{}, names: map[hcl.Range]bool{}},
 		scope:   newScope(outside{env: opts.Env, offline: opts.Offline, secret: secret}),
 	}
 	config := l.load()
@@ -76,7 +76,8 @@ type loader struct {
 }
 
 func (l *loader) load() *Config {
-	l.read()
+	bodies := l.read()
+	l.checkNames(bodies)
 	l.variables(l.root.blocks["variable"])
 	l.locals(l.root.blocks["locals"])
 	l.scope.seal()
@@ -99,8 +100,9 @@ func (l *loader) load() *Config {
 	return config
 }
 
-// read parses all files and joins their blocks: they are one namespace.
-func (l *loader) read() {
+// read parses all files and joins their blocks: they are one namespace. It returns
+// the files as they were parsed.
+func (l *loader) read() (bodies []hcl.Body) {
 	files := configFiles(l.opts.Paths, l.find)
 	if len(files) == 0 && !l.find.failed() {
 		l.find.errorf(hcl.Range{}, "name a file or a directory with -config", "there is no configuration")
@@ -112,7 +114,7 @@ func (l *loader) read() {
 		for _, inner := range rootShape.blocks {
 			l.root.blocks[inner.name] = append(l.root.blocks[inner.name], part.blocks[inner.name]...)
 		}
-		plainSecrets(body, l.find)
+		bodies = append(bodies, body)
 	}
 	for _, inner := range rootShape.blocks {
 		blocks := l.root.blocks[inner.name]
@@ -126,6 +128,7 @@ func (l *loader) read() {
 		}
 		l.root.blocks[inner.name] = blocks[:1]
 	}
+	return bodies
 }
 
 // section opens a top-level block.

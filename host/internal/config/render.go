@@ -64,11 +64,11 @@ func render(out *bytes.Buffer, d *hcl.Diagnostic, sources Sources, p painter) {
 	fmt.Fprintln(out, one.Summary)
 	if line, ok := sources.line(one.File, one.Line); ok {
 		if before, ok := sources.line(one.File, one.Line-1); ok {
-			fmt.Fprintf(out, "%5d │ %s\n", one.Line-1, sources.hide(before))
+			fmt.Fprintf(out, "%5d │ %s\n", one.Line-1, cut(sources.hide(before)))
 		}
 		shown := sources.hide(line)
-		fmt.Fprintf(out, "%5d │ %s\n", one.Line, shown)
-		if shown == line { // otherwise the columns do not hold
+		fmt.Fprintf(out, "%5d │ %s\n", one.Line, cut(shown))
+		if shown == line && one.EndColumn <= widest { // otherwise the columns do not hold
 			lead, marks := carets(line, one)
 			fmt.Fprintf(out, "      │ %s%s\n", lead, p.paint(marks))
 		}
@@ -78,6 +78,18 @@ func render(out *bytes.Buffer, d *hcl.Diagnostic, sources Sources, p painter) {
 			fmt.Fprintf(out, "   %s\n", strings.TrimRight(line, "\n"))
 		}
 	}
+}
+
+// widest is how much of a line of the source is shown.
+const widest = 200
+
+// cut shortens a long line at its end.
+func cut(line string) string {
+	runes := []rune(line)
+	if len(runes) <= widest {
+		return line
+	}
+	return string(runes[:widest]) + " …"
 }
 
 // carets marks the part of a line that is meant; lead is the space before it,

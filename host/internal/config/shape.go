@@ -127,13 +127,13 @@ func (s *shape) hint(name string) string {
 // node is a block as it stands in the source, its names checked, its expressions
 // not evaluated yet.
 type node struct {
-	shape     *shape
-	label     string
-	labelRng  hcl.Range
-	rng       hcl.Range // of the block's header
-	body      hcl.Body
-	attrs     hcl.Attributes
-	blocks    map[string][]*node
+	shape    *shape
+	label    string
+	labelRng hcl.Range
+	rng      hcl.Range // of the block's header
+	body     hcl.Body
+	attrs    hcl.Attributes
+	blocks   map[string][]*node
 }
 
 // read takes a body apart by its shape. Unknown names, missing labels and blocks

@@ -328,6 +328,10 @@ func (s section) textMap(name string, secret bool) (map[string]string, setting, 
 	check := s.convertTo
 	if secret {
 		check = s.converted
+		if v.IsMarked() {
+			s.find.errorf(v.at(), "only its values may be", "%s must not be sensitive as a whole: its names are shown", name)
+			return nil, v, false
+		}
 	}
 	out, ok := check(name, v, cty.Map(cty.String))
 	if !ok {
