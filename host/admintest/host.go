@@ -23,7 +23,7 @@ const Bound = 60 * time.Second
 
 // Options say what to run.
 type Options struct {
-	Config  string            // path of a config file; "": HCL is written into a file of the test
+	Config  string            // path of a config file, which is copied into Dir; "": HCL is written there
 	HCL     string            // with Config "": tasks and what else stands beside host{}; host{} is added
 	Plugins []string          // commands to build into plugin_dir: "plugins/exec", "examples/01-ticker"
 	Vars    map[string]string // -var
@@ -76,12 +76,21 @@ func (h *Host) install() {
 			h.t.Fatal(err)
 		}
 	}
-	if h.options.Config != "" {
+	if h.options.Config == "" {
+		h.WriteConfig(h.options.HCL)
 		return
 	}
-	h.options.Config = filepath.Join(h.Dir, "config.hcl")
-	h.WriteConfig(h.options.HCL)
+	data, err := os.ReadFile(h.options.Config)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if err := os.WriteFile(h.config(), data, 0o644); err != nil {
+		h.t.Fatal(err)
+	}
 }
+
+// config is the file that the host reads.
+func (h *Host) config() string { return filepath.Join(h.Dir, "config.hcl") }
 
 // pluginName is what a plugin is called in HCL: the last part of its path without an
 // example's number ("examples/01-ticker" is ticker).
@@ -98,7 +107,7 @@ func pluginName(pkg string) string {
 func (h *Host) WriteConfig(hcl string) {
 	h.t.Helper()
 	head := "host {\n  data_dir = \"data\"\n  plugin_dir = \"plugins\"\n  admin {\n    listen = [\"unix:data/admin.sock\"]\n  }\n}\n"
-	if err := os.WriteFile(h.options.Config, []byte(head+hcl), 0o644); err != nil {
+	if err := os.WriteFile(h.config(), []byte(head+hcl), 0o644); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -106,7 +115,7 @@ func (h *Host) WriteConfig(hcl string) {
 // Launch starts the process of the host (again, after Stop or Kill) and waits until it is ready.
 func (h *Host) Launch() {
 	h.t.Helper()
-	args := []string{"serve", "-config", h.options.Config}
+	args := []string{"serve", "-config", h.config()}
 	for k, v := range h.options.Vars {
 		args = append(args, "-var", k+"="+v)
 	}

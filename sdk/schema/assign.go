@@ -38,11 +38,22 @@ func (e *PathError) Unwrap() error { return e.Err }
 // default keep the value that they have. A value that does not fit is a
 // [*PathError].
 func Unmarshal(b Body, data []byte, into any) error {
-	value, err := msgpack.Unmarshal(data, b.CtyType())
+	value, err := unpack(data, b.CtyType())
 	if err != nil {
 		return fmt.Errorf("decode configuration: %w", err)
 	}
 	return Assign(value, into)
+}
+
+// unpack is msgpack.Unmarshal without its panics, which arise from bytes that
+// it never writes itself, such as a number that is NaN.
+func unpack(data []byte, typ cty.Type) (value cty.Value, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("the bytes are not what the schema says: %v", cause)
+		}
+	}()
+	return msgpack.Unmarshal(data, typ)
 }
 
 // Assign stores a value into what `into` points to: an object into a struct
@@ -177,14 +188,14 @@ func assignNumber(v cty.Value, to reflect.Value) error {
 	if to.CanFloat() {
 		f, _ := n.Float64()
 		if to.OverflowFloat(f) {
-			return fmt.Errorf("%s is too large for a %s", numberText(n), to.Type())
+			return fmt.Errorf("%s is too large for a %s", clip(numberText(n)), to.Type())
 		}
 		to.SetFloat(f)
 		return nil
 	}
 	c := constraints{kind: goIntKind(to.Kind())}
 	if err := c.checkNumber(n); err != nil {
-		return fmt.Errorf("%s %w", numberText(n), err)
+		return fmt.Errorf("%s %w", clip(numberText(n)), err)
 	}
 	whole, _ := n.Int(nil)
 	return setInteger(whole, to)
@@ -320,5 +331,5 @@ func plainNumber(n *big.Float) any {
 	if f, exact := n.Float64(); exact == big.Exact || !n.IsInt() {
 		return f
 	}
-	return json.Number(n.Text('g', -1))
+	return json.Number(numberText(n))
 }

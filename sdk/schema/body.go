@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
@@ -80,11 +81,14 @@ const maxNesting = 16
 
 // Hash identifies the schema: the hex SHA-256 of its JSON form. Two bodies
 // with one hash accept the same configuration and give the same values.
+// Schemas that are not valid have no form and are all alike.
 func (b Body) Hash() string {
-	text, err := json.Marshal(b)
+	var text []byte
+	err := b.Validate()
+	if err == nil {
+		text, err = json.Marshal(b)
+	}
 	if err != nil {
-		// Only a type or default that Validate refuses has no JSON form; such
-		// schemas are all alike.
 		text = nil
 	}
 	sum := sha256.Sum256(text)
@@ -240,7 +244,7 @@ func (a Attribute) validateDefault() []error {
 		return []error{err}
 	}
 	if wrong := a.wrong(value); len(wrong) > 0 {
-		return []error{fmt.Errorf("the default %s: %s", clip(string(a.Default)), wrong[0].text)}
+		return []error{fmt.Errorf("the default %s: %s", clip(string(a.Default)), Problem{Path: wrong[0].path, Summary: wrong[0].text})}
 	}
 	return nil
 }
@@ -298,6 +302,11 @@ func leafType(t cty.Type) cty.Type {
 		t = t.ElementType()
 	}
 	return t
+}
+
+// hides reports whether the attribute or a field in it is sensitive.
+func (a Attribute) hides() bool {
+	return a.Sensitive || slices.ContainsFunc(a.Fields, Attribute.hides)
 }
 
 func (a Attribute) constraints() constraints {

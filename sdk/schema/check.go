@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
 	"math/big"
 	"strconv"
@@ -37,7 +38,7 @@ func (a Attribute) check(value cty.Value, path []PathStep, hide, outermost bool)
 	case !value.IsKnown():
 		return nil
 	case a.Kind == KindAny:
-		return nil
+		return checkAny(value, path)
 	case typ.IsListType() || typ.IsSetType() || typ.IsMapType():
 		return a.checkElements(value, path, hide, outermost)
 	case typ.IsObjectType():
@@ -53,6 +54,20 @@ func (a Attribute) check(value cty.Value, path []PathStep, hide, outermost bool)
 		return []wrongValue{{path, text}}
 	}
 	return nil
+}
+
+// checkAny checks what holds for values of every type.
+func checkAny(value cty.Value, path []PathStep) []wrongValue {
+	var found []wrongValue
+	_ = cty.Walk(value, func(below cty.Path, v cty.Value) (bool, error) {
+		v, _ = v.Unmark()
+		if v.Type() == cty.Number && v.IsKnown() && !v.IsNull() && tooLarge(v.AsBigFloat()) {
+			where := append(path[:len(path):len(path)], PathOf(below)...)
+			found = append(found, wrongValue{where, errTooLarge.Error()})
+		}
+		return true, nil
+	})
+	return found
 }
 
 func (a Attribute) checkElements(value cty.Value, path []PathStep, hide, outermost bool) []wrongValue {
@@ -89,7 +104,7 @@ func (a Attribute) checkLeaf(value cty.Value, hide, outermost bool) string {
 		quoted = strconv.Quote(clip(value.AsString()))
 	case cty.Number:
 		err = c.checkNumber(value.AsBigFloat())
-		quoted = numberText(value.AsBigFloat())
+		quoted = clip(numberText(value.AsBigFloat()))
 	case cty.Bool:
 		quoted = strconv.FormatBool(value.True())
 		err = c.checkOneOf(quoted)
@@ -103,7 +118,7 @@ func (a Attribute) checkLeaf(value cty.Value, hide, outermost bool) string {
 		return "the value (sensitive) is not an accepted size: " + bytesForm
 	case hide:
 		return "the value (sensitive) " + err.Error()
-	case quotesItself(err, quoted):
+	case errors.Is(err, errTooLarge) || quotesItself(err, quoted):
 		return err.Error()
 	}
 	return fmt.Sprintf("%s %s", quoted, err)
@@ -116,8 +131,24 @@ func quotesItself(err error, quoted string) bool {
 	return len(text) > len(quoted) && text[:len(quoted)] == quoted
 }
 
+// tooLarge reports whether a number is beyond what 64-bit floats, and with
+// them JSON readers, can hold. HCL has numbers whose digits would not fit into
+// memory; whatever writes a number out asks this first.
+func tooLarge(n *big.Float) bool {
+	return n.IsInf() || n.MantExp(nil) > 1024
+}
+
+// numberText writes a number exactly: an integer with all its digits, as far
+// as that stays readable.
 func numberText(n *big.Float) string {
-	return n.Text('g', numberDigits)
+	if tooLarge(n) || n.MantExp(nil) < -1100 {
+		return "the number"
+	}
+	const readableBits = 256
+	if n.IsInt() && n.MantExp(nil) <= readableBits {
+		return n.Text('f', 0)
+	}
+	return n.Text('g', -1)
 }
 
 // stepTo is the step to the element of a list, tuple or map with this key.

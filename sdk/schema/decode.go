@@ -36,13 +36,10 @@ func (b Body) Decode(body hcl.Body, ctx *hcl.EvalContext) (decoded Decoded, diag
 	}()
 
 	var names nameCheck
-	names.walk(b, "", body)
-	value, decodeDiags := hcldec.Decode(dynblock.Expand(body, ctx), b.Spec(), ctx)
-	for _, diag := range decodeDiags {
-		if diag.Subject == nil || !names.reported(*diag.Subject) {
-			names.diags = append(names.diags, diag)
-		}
-	}
+	names.walk(b, body)
+	expanded := dynblock.Expand(body, ctx, dynblock.OptCheckForEach(names.checkForEach))
+	value, decodeDiags := hcldec.Decode(expanded, b.Spec(), ctx)
+	names.merge(decodeDiags)
 	return b.decoded(value), sortDiagnostics(names.diags)
 }
 

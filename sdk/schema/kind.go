@@ -128,9 +128,15 @@ func (c constraints) checkMeaning(s string) error {
 	return c.checkLength(utf8.RuneCountInString(s), "characters")
 }
 
+var errTooLarge = errors.New("must be a number that 64 bits can hold")
+
 // checkNumber checks a number by kind, one_of and range.
 func (c constraints) checkNumber(n *big.Float) error {
-	if lo, hi, ok := c.kind.intRange(); ok {
+	lo, hi, isInt := c.kind.intRange()
+	if !isInt && tooLarge(n) {
+		return errTooLarge
+	}
+	if isInt {
 		// Compared as floats first: the integer form of a number such as
 		// 1e999999 would not fit into memory.
 		if n.Cmp(new(big.Float).SetInt(lo)) < 0 || n.Cmp(new(big.Float).SetInt(hi)) > 0 {
@@ -196,10 +202,6 @@ func quoteAll(words []string) string {
 	}
 	return strings.Join(quoted, ", ")
 }
-
-// numberDigits is as many digits of a number as a message shows; enough for
-// every 64-bit integer.
-const numberDigits = 20
 
 func formatNumber(n float64) string {
 	return strconv.FormatFloat(n, 'g', -1, 64)

@@ -206,7 +206,7 @@ func (v Value) checkNumber(n json.Number) error {
 	}
 	number, err := strconv.ParseFloat(text, 64)
 	if err != nil {
-		return fmt.Errorf("must be a number that 64 bits can hold")
+		return errTooLarge
 	}
 	exact, _, err := big.ParseFloat(text, 10, 128, big.ToNearestEven)
 	if err != nil {

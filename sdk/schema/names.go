@@ -8,34 +8,62 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hcldec"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
 )
 
 // nameCheck walks a body before it is decoded and looks only at names: it
 // reports unknown ones with a better hint than HCL has, and warns of
-// deprecated and former ones. hcldec reports the unknown ones once more, at
-// the same ranges; reported tells which.
+// deprecated and former ones. It remembers where the expressions stand that
+// need care.
 type nameCheck struct {
-	diags   hcl.Diagnostics
-	unknown []hcl.Range
+	diags     hcl.Diagnostics
+	unknown   []hcl.Range // names that are reported
+	sensitive []hcl.Range // values of sensitive attributes
+	labelling []hcl.Range // for_each of dynamic blocks with labels
 }
 
-func (c *nameCheck) reported(subject hcl.Range) bool {
-	return slices.Contains(c.unknown, subject)
+// merge adds what hcldec has to say. It reports unknown names once more, at
+// the same ranges; those are left out. The expression and its variables are
+// taken from what it says of a sensitive value, because a diagnostic's reader
+// prints them.
+func (c *nameCheck) merge(diags hcl.Diagnostics) {
+	for _, diag := range diags {
+		if diag.Subject != nil && slices.Contains(c.unknown, *diag.Subject) {
+			continue
+		}
+		if diag.Subject != nil && slices.ContainsFunc(c.sensitive, diag.Subject.Overlaps) {
+			quiet := *diag
+			quiet.Expression, quiet.EvalContext = nil, nil
+			diag = &quiet
+		}
+		c.diags = append(c.diags, diag)
+	}
+}
+
+// checkForEach refuses a sensitive collection whose keys or elements would
+// become labels: HCL takes the marks off them, and labels are always shown.
+func (c *nameCheck) checkForEach(value cty.Value, expr hcl.Expression, _ *hcl.EvalContext) hcl.Diagnostics {
+	if !value.IsMarked() || !slices.Contains(c.labelling, expr.Range()) {
+		return nil
+	}
+	return hcl.Diagnostics{{
+		Severity: hcl.DiagError,
+		Summary:  "Sensitive value in labels",
+		Detail:   "The labels of these blocks are shown, and would be made from a sensitive value. Iterate over a value that is not sensitive.",
+		Subject:  expr.Range().Ptr(),
+	}}
 }
 
 // walk checks a body by b. It sees the source as it is written, so the content
 // of a dynamic block is checked once, and even if it expands to nothing.
-func (c *nameCheck) walk(b Body, label string, body hcl.Body) {
-	schema := hcldec.ImpliedSchema(b.spec(label))
+func (c *nameCheck) walk(b Body, body hcl.Body) {
+	schema := hcldec.ImpliedSchema(b.Spec())
 	known := append(b.names(), b.formerNames()...)
-	for i := range schema.Attributes {
-		schema.Attributes[i].Required = false
-	}
 	schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: "dynamic", LabelNames: []string{"type"}})
 
 	content, remain, _ := body.PartialContent(schema)
 	for _, a := range b.Attributes {
-		c.warn(a, content.Attributes)
+		c.attribute(a, content.Attributes)
 	}
 	attributes, _ := remain.JustAttributes()
 	for name, attr := range attributes {
@@ -54,7 +82,7 @@ func (c *nameCheck) walk(b Body, label string, body hcl.Body) {
 func (c *nameCheck) walkBlock(b Body, block *hcl.Block) {
 	if block.Type != "dynamic" {
 		if i := b.block(block.Type); i >= 0 {
-			c.walk(b.Blocks[i].Body, b.Blocks[i].ownLabel(), block.Body)
+			c.walk(b.Blocks[i].Body, block.Body)
 		}
 		return
 	}
@@ -63,9 +91,15 @@ func (c *nameCheck) walkBlock(b Body, block *hcl.Block) {
 		c.add(block.LabelRanges[0], fmt.Sprintf("Unknown block %q", block.Labels[0]), b.hint(block.Labels[0]))
 		return
 	}
-	content, _, _ := block.Body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "content"}}})
+	content, _, _ := block.Body.PartialContent(&hcl.BodySchema{
+		Attributes: []hcl.AttributeSchema{{Name: "for_each"}, {Name: "labels"}},
+		Blocks:     []hcl.BlockHeaderSchema{{Type: "content"}},
+	})
+	if each := content.Attributes["for_each"]; each != nil && content.Attributes["labels"] != nil {
+		c.labelling = append(c.labelling, each.Expr.Range())
+	}
 	for _, inner := range content.Blocks {
-		c.walk(b.Blocks[i].Body, "", inner.Body)
+		c.walk(b.Blocks[i].Body, inner.Body)
 	}
 }
 
@@ -95,8 +129,13 @@ func (c *nameCheck) unknownBlocks(b Body, schema *hcl.BodySchema, body hcl.Body)
 	}
 }
 
-// warn speaks of names that still work but should no longer be used.
-func (c *nameCheck) warn(a Attribute, given hcl.Attributes) {
+// attribute warns of names that still work but should no longer be used.
+func (c *nameCheck) attribute(a Attribute, given hcl.Attributes) {
+	for _, name := range append([]string{a.Name}, a.Was...) {
+		if attr := given[name]; attr != nil && a.hides() {
+			c.sensitive = append(c.sensitive, attr.Expr.Range())
+		}
+	}
 	first := given[a.Name]
 	if first != nil && a.Deprecated != "" {
 		c.diags = append(c.diags, &hcl.Diagnostic{
@@ -187,12 +226,4 @@ func (b Body) formerNames() []string {
 // block is the index of the block schema with this name, or -1.
 func (b Body) block(name string) int {
 	return slices.IndexFunc(b.Blocks, func(block Block) bool { return block.Name == name })
-}
-
-// ownLabel is the label if it is an attribute of the block's object.
-func (b Block) ownLabel() string {
-	if b.Nesting == NestingMap {
-		return ""
-	}
-	return b.Label
 }

@@ -215,9 +215,9 @@ func attributeType(t reflect.Type, kind Kind, outer []reflect.Type) (Attribute, 
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8:
 		return a, errors.New("bytes have no form in a configuration: use a string, or a type with UnmarshalText")
 	case t.Kind() == reflect.Slice:
-		return elementType(t.Elem(), kind, outer, cty.List)
+		return elementType(t, kind, outer, cty.List)
 	case t.Kind() == reflect.Map && t.Key().Kind() == reflect.String && !fromText(t.Key()):
-		return elementType(t.Elem(), kind, outer, cty.Map)
+		return elementType(t, kind, outer, cty.Map)
 	case t.Kind() == reflect.Struct:
 		return objectType(t, outer)
 	case pointer && t.Kind() == reflect.Pointer:
@@ -234,10 +234,13 @@ func attributeType(t reflect.Type, kind Kind, outer []reflect.Type) (Attribute, 
 	return a, nil
 }
 
-// elementType is the attribute of a list or map of t. With "any" inside, the
+// elementType is the attribute of a list or map type t. With "any" inside, the
 // elements may differ in type, which only the type "any" as a whole allows.
 func elementType(t reflect.Type, kind Kind, outer []reflect.Type, collection func(cty.Type) cty.Type) (Attribute, error) {
-	a, err := attributeType(t, kind, outer)
+	if slices.Contains(outer, t) {
+		return Attribute{}, fmt.Errorf("%s contains itself", t)
+	}
+	a, err := attributeType(t.Elem(), kind, append(outer[:len(outer):len(outer)], t))
 	if err != nil {
 		return a, err
 	}

@@ -72,30 +72,15 @@ func (b Body) spec(label string) hcldec.Spec {
 }
 
 // spec wraps the plain attribute in its checks, and those in the default: the
-// other way round, the checks would see an absent value as null.
+// other way round, the checks would see an absent value as null. hcldec's own
+// Required is not used: it lets null pass, and knows no former names.
 func (a Attribute) spec() hcldec.Spec {
-	var spec hcldec.Spec
-	if len(a.Was) == 0 {
-		spec = a.checked(a.Name, a.Required)
-	} else {
-		// The value stands under any of its names, so that only together they
-		// can be required.
-		spec = a.checked(a.Name, false)
-		for _, was := range a.Was {
-			spec = &hcldec.DefaultSpec{Primary: spec, Default: a.checked(was, false)}
-		}
-		if a.Required {
-			spec = &hcldec.ValidateSpec{Wrapped: spec, Func: func(value cty.Value) hcl.Diagnostics {
-				if !value.IsNull() {
-					return nil
-				}
-				return hcl.Diagnostics{{
-					Severity: hcl.DiagError,
-					Summary:  "Missing required argument",
-					Detail:   fmt.Sprintf("The argument %q is required, but is not given or is null.", a.Name),
-				}}
-			}}
-		}
+	spec := a.checked(a.Name)
+	for _, was := range a.Was {
+		spec = &hcldec.DefaultSpec{Primary: spec, Default: a.checked(was)}
+	}
+	if a.Required {
+		spec = &hcldec.ValidateSpec{Wrapped: spec, Func: a.checkGiven}
 	}
 	if a.Default != nil {
 		value, err := a.defaultValue()
@@ -106,12 +91,24 @@ func (a Attribute) spec() hcldec.Spec {
 	return spec
 }
 
+// checkGiven refuses null, which also is what an absent attribute decodes to.
+func (a Attribute) checkGiven(value cty.Value) hcl.Diagnostics {
+	if !value.IsNull() {
+		return nil
+	}
+	return hcl.Diagnostics{{
+		Severity: hcl.DiagError,
+		Summary:  "Missing required attribute",
+		Detail:   fmt.Sprintf("%q is required: give it a value other than null.", a.Name),
+	}}
+}
+
 // checked is the attribute under one of its names, with the checks of its
 // value.
-func (a Attribute) checked(name string, required bool) hcldec.Spec {
-	a.Required = required
+func (a Attribute) checked(name string) hcldec.Spec {
+	a.Required = false // of all the names together, not of this one
 	return &hcldec.ValidateSpec{
-		Wrapped: &hcldec.AttrSpec{Name: name, Type: a.Type, Required: required},
+		Wrapped: &hcldec.AttrSpec{Name: name, Type: a.Type},
 		Func: func(value cty.Value) hcl.Diagnostics {
 			var diags hcl.Diagnostics
 			for _, wrong := range a.wrong(value) {

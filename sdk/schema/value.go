@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -59,9 +61,10 @@ const (
 )
 
 // ValueOf describes the JSON form of T as encoding/json has it. Structs are
-// objects with the names of their json tags (or task tags, or the field
-// names); a field is required unless it is a pointer, has omitempty or
-// omitzero, or the option optional in its task tag. The tags doc, deprecated,
+// objects with the names of their json tags (or the field names); a field is
+// required unless it is a pointer, has omitempty or omitzero, or the option
+// optional in its task tag, which may also say sensitive but gives no other
+// name. The tags doc, deprecated,
 // oneof, min, max and pattern are as for [Of]; there are no defaults. A
 // [time.Duration] is what encoding/json makes of it, a number of nanoseconds.
 func ValueOf[T any]() (Value, error) {
@@ -70,7 +73,7 @@ func ValueOf[T any]() (Value, error) {
 
 // ValueOfType is [ValueOf] for a type known at run time.
 func ValueOfType(t reflect.Type) (Value, error) {
-	r := valueReader{open: map[reflect.Type]string{}, named: map[string]bool{}, defs: map[string]Value{}}
+	r := valueReader{names: map[reflect.Type]string{}, open: map[reflect.Type]bool{}, defs: map[string]Value{}}
 	v, err := r.read(t)
 	if err == nil {
 		v.Defs = nil
@@ -96,9 +99,10 @@ var (
 // is still open contains itself; it becomes a definition, and its uses refer
 // to it.
 type valueReader struct {
-	open  map[reflect.Type]string // structs being read, and their names
-	named map[string]bool         // names taken
+	open  map[reflect.Type]bool   // structs being read
+	names map[reflect.Type]string // names of those that contain themselves
 	defs  map[string]Value
+	depth int
 }
 
 func implements(t, what reflect.Type) bool {
@@ -106,6 +110,10 @@ func implements(t, what reflect.Type) bool {
 }
 
 func (r valueReader) read(t reflect.Type) (Value, error) {
+	// The receiver is a copy: the depth is that of this type alone.
+	if r.depth++; r.depth > maxValueNesting {
+		return Value{}, fmt.Errorf("nests deeper than %d", maxValueNesting)
+	}
 	if t.Kind() == reflect.Pointer {
 		v, err := r.read(t.Elem())
 		v.Nullable = true
@@ -164,28 +172,41 @@ func (r valueReader) readElements(t reflect.Type) (Value, error) {
 }
 
 func (r valueReader) readStruct(t reflect.Type) (Value, error) {
-	if name, open := r.open[t]; open {
-		r.defs[name] = Value{} // completed by whoever opened it
+	if name := r.names[t]; name != "" {
 		return Value{Ref: name}, nil
 	}
-	name := t.Name()
-	for n := 2; r.named[name]; n++ {
-		name = fmt.Sprintf("%s%d", t.Name(), n)
+	if r.open[t] {
+		name := r.newName(t)
+		r.names[t] = name
+		return Value{Ref: name}, nil
 	}
-	r.open[t], r.named[name] = name, true
+	r.open[t] = true
 	defer delete(r.open, t)
-
 	fields, err := r.fields(t)
 	v := Value{Type: ValueObject, Fields: fields}
-	if _, recursive := r.defs[name]; recursive && err == nil {
+	if name := r.names[t]; name != "" {
 		r.defs[name] = v
-		return Value{Ref: name}, nil
+		return Value{Ref: name}, err
 	}
-	delete(r.named, name)
 	return v, err
 }
 
+var notInName = regexp.MustCompile(`[^A-Za-z0-9_]+`)
+
+// newName is a name for a definition that no other has.
+func (r valueReader) newName(t reflect.Type) string {
+	base := notInName.ReplaceAllString(t.Name(), "_")
+	name := base
+	for n := 2; slices.Contains(slices.Collect(maps.Values(r.names)), name); n++ {
+		name = fmt.Sprintf("%s%d", base, n)
+	}
+	return name
+}
+
 func (r valueReader) fields(t reflect.Type) ([]ValueField, error) {
+	if r.depth++; r.depth > maxValueNesting {
+		return nil, fmt.Errorf("nests deeper than %d", maxValueNesting)
+	}
 	var fields, embedded []ValueField
 	var errs []error
 	for i := range t.NumField() {
@@ -261,15 +282,11 @@ func (r valueReader) field(f reflect.StructField) (ValueField, error) {
 			return out, fmt.Errorf("a message takes no %s tag: encoding/json knows nothing of it", tag)
 		}
 	}
-	switch {
-	case jsonName != "":
-		out.Name = jsonName
-	case taskName == "":
+	if out.Name = jsonName; out.Name == "" {
 		out.Name = f.Name
-	case strings.EqualFold(taskName, f.Name):
-		out.Name = taskName
-	default:
-		return out, fmt.Errorf("encoding/json would not find %q here: add `json:%q`", taskName, taskName)
+	}
+	if taskName != "" && taskName != out.Name {
+		return out, fmt.Errorf("encoding/json calls it %q, not %q: add `json:%q`", out.Name, taskName, taskName)
 	}
 
 	v, err := r.read(f.Type)

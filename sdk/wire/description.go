@@ -2,34 +2,33 @@ package wire
 
 import "github.com/taskhost/taskhost/sdk/schema"
 
-// Description is what a plugin says of itself: `PLUGIN describe` prints it as JSON, and
-// DescribeResponse carries the same text.
+// Description is what a plugin says of itself: DescribeResponse.description and `PLUGIN describe` as JSON.
 type Description struct {
 	Plugin   string   `json:"plugin"`
 	Version  string   `json:"version"`
 	Doc      string   `json:"doc,omitempty"`
 	Protocol int      `json:"protocol"`
-	SDK      string   `json:"sdk,omitempty"` // version of the SDK that built it
+	SDK      string   `json:"sdk,omitempty"`
 	Features []string `json:"features,omitempty"`
 	Types    []Type   `json:"types"`
 }
 
-// Type is one kind of task that a plugin serves.
+// Type is one task type of a plugin.
 type Type struct {
 	Name      string        `json:"name"`
 	Doc       string        `json:"doc,omitempty"`
-	Modes     []string      `json:"modes"`          // periodic, continuous, on_demand
+	Modes     []string      `json:"modes"`          // "periodic", "continuous", "on_demand"
 	Loop      bool          `json:"loop,omitempty"` // step after step; takes continuous { pause }
 	Config    schema.Body   `json:"config"`
-	Schema    string        `json:"schema_hash"` // Config.Hash()
+	Schema    string        `json:"schema_hash"`
 	Input     *schema.Value `json:"input,omitempty"`
 	Result    *schema.Value `json:"result,omitempty"`
 	Methods   []Method      `json:"methods,omitempty"`
 	Outputs   []Output      `json:"outputs,omitempty"`
-	Validates bool          `json:"validates,omitempty"` // has checks over several fields
+	Validates bool          `json:"validates,omitempty"` // has cross-field checks (PLUGIN validate)
 }
 
-// Method is a request to the living task, with a reply.
+// Method is a request that a live task of the type answers.
 type Method struct {
 	Name   string       `json:"name"`
 	Doc    string       `json:"doc,omitempty"`
@@ -37,7 +36,7 @@ type Method struct {
 	Result schema.Value `json:"result"`
 }
 
-// Output is a named exit for messages, wired to a queue in HCL.
+// Output is a named stream of messages that the type emits; HCL wires it to a queue.
 type Output struct {
 	Name    string       `json:"name"`
 	Doc     string       `json:"doc,omitempty"`

@@ -52,9 +52,10 @@ type (
 	// ProcessGone: a process that was ready has ended and its tree is swept. Reports of its
 	// run, if it had returned, came before.
 	ProcessGone struct {
-		ID   ProcessID
-		Exit ExitCause
-		At   time.Time
+		ID          ProcessID
+		Exit        ExitCause
+		SavedValues bool // the run that it ended under has run-scoped values
+		At          time.Time
 	}
 	// RunEntered: author code has been entered.
 	RunEntered struct {

@@ -2,6 +2,7 @@ package task
 
 import (
 	"crypto/rand"
+	"io"
 	"regexp"
 	"strings"
 	"time"
@@ -11,8 +12,11 @@ import (
 
 // NewID makes the id of a run, a record or a request: 26 lower-case base32
 // characters (a ULID) that sort by the millisecond of their making. Safe for concurrent use.
-func NewID(at time.Time) string {
-	return strings.ToLower(ulid.MustNew(ulid.Timestamp(at), rand.Reader).String())
+func NewID(at time.Time) string { return NewIDFrom(at, rand.Reader) }
+
+// NewIDFrom is NewID with a source of randomness of the caller's own, which must not fail.
+func NewIDFrom(at time.Time, random io.Reader) string {
+	return strings.ToLower(ulid.MustNew(ulid.Timestamp(at), random).String())
 }
 
 var (

@@ -74,7 +74,7 @@ type Health struct {
 
 // Waiting says what a task or run is held up by.
 type Waiting struct {
-	For   string    `json:"for"` // dependency, group, retry, overlap, slot
+	For   string    `json:"for"` // dependency, group, retry, overlap, slot, process, start
 	On    string    `json:"on,omitempty"`
 	Since time.Time `json:"since"`
 	Until time.Time `json:"until,omitzero"`

@@ -1,0 +1,23 @@
+host {
+  data_dir   = "data"
+  plugin_dir = "plugins"
+
+  admin {
+    listen = ["unix:data/admin.sock"]
+  }
+}
+
+task "ticker" {
+  plugin = "ticker"
+
+  continuous {}
+
+  stop {
+    drain  = "5s"
+    cancel = "2s"
+  }
+
+  config {
+    journal = "journal.txt"
+  }
+}

@@ -1,0 +1,14 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/taskhost/taskhost/host/admintest"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	admintest.Clean()
+	os.Exit(code)
+}

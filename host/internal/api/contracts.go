@@ -1,0 +1,134 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"time"
+
+	"github.com/taskhost/taskhost/host/admin"
+	"github.com/taskhost/taskhost/host/internal/feed"
+	"github.com/taskhost/taskhost/host/internal/task"
+	"github.com/taskhost/taskhost/sdk/wire"
+)
+
+// Fleet is what the API asks of the supervisor. Refusals are *task.Error.
+type Fleet interface {
+	Definitions() []task.Definition // by name
+	Definition(name string) (task.Definition, bool)
+	// Command returns once the command is decided, not once its work is done.
+	Command(ctx context.Context, name string, c task.Command) (task.Reply, error)
+	Call(ctx context.Context, name, method string, input json.RawMessage) (json.RawMessage, error)
+	// Schedule returns the slots in [from, to), at most limit; a zero to is no bound. It is
+	// empty for a task that is not periodic.
+	Schedule(name string, from, to time.Time, limit int) ([]Slot, error)
+	Groups() []Group
+}
+
+// Slot is one nominal due time of a task, and when it may begin: later by its jitter.
+type Slot struct{ At, NotBefore time.Time }
+
+// Group is a group with who is in it: tasks, and the ids of runs.
+type Group struct {
+	task.Group
+	Members, Holding, Waiting []string
+}
+
+// Host is what the API asks of the host as a whole. Its verbs return at once.
+type Host interface {
+	Info() HostInfo
+	Pause(ctx context.Context, o task.Override) (changed bool, err error)
+	Resume(ctx context.Context, by string, catchUp bool) (changed bool, err error) // ends a drain, too
+	Drain(ctx context.Context, o task.Override) (changed bool, err error)
+	Shutdown(ctx context.Context, mode task.StopMode, o task.Override) (changed bool, err error)
+	// Ready says why the host is not ready to work; nil is ready.
+	Ready() error
+}
+
+// HostInfo is what the host says of itself.
+type HostInfo struct {
+	State      string // running, paused, draining, stopping
+	Version    string
+	PID        int
+	Started    time.Time
+	Generation int
+	Digest     string
+	Config     []string
+	Listen     []string
+	DataDir    string
+	TimeZone   string
+	Store      string
+	Paused     *task.Override
+}
+
+// Feed tells of committed events. Implemented by *feed.Feed.
+type Feed interface {
+	Subscribe(filter func(task.Event) bool, buffer int) *feed.Reader
+	Wait(ctx context.Context, filter func(task.Event) bool, cond func() bool) error
+}
+
+// Replay gives events again that a reader missed. Implemented by store.
+type Replay interface {
+	// EventsSince returns the events after seq; false when some of them are no longer known.
+	EventsSince(seq uint64) ([]task.Event, bool)
+	LastEvent() uint64
+}
+
+// Logs reads the logs of tasks.
+type Logs interface {
+	// Page returns lines, oldest first.
+	Page(ctx context.Context, q LogQuery) ([]LogRecord, error)
+	// Follow yields the lines that q selects and goes on with what comes, until ctx ends. A
+	// zero record without an error is a sign of life.
+	Follow(ctx context.Context, q LogQuery) iter.Seq2[LogRecord, error]
+}
+
+// LogQuery selects lines of one task's log. Zero fields select all.
+type LogQuery struct {
+	Task  string
+	Run   string
+	Level string // at least
+	Grep  string // a regular expression, checked before
+	Since time.Time
+	Tail  int    // only the last so many
+	After uint64 // only after this position
+	Limit int    // at most so many; 0 is no bound
+}
+
+// LogRecord is one line with its place in the log.
+type LogRecord struct {
+	task.LogLine
+	Position uint64
+	Gap      int // so many lines are missing here; the line itself is empty
+}
+
+// Plugins tells of the plugins that the host knows.
+type Plugins interface {
+	Plugins() []Plugin // by name
+}
+
+// Plugin is one plugin; Err says why it cannot be used.
+type Plugin struct {
+	Name        string
+	Path        string
+	Digest      string
+	Description wire.Description
+	Err         error
+}
+
+// ended is a list without a next page.
+func ended[T any](items []T) admin.List[T] {
+	if items == nil {
+		items = []T{}
+	}
+	return admin.List[T]{Items: items}
+}
+
+// paged is a list with the cursor of its next page, "" on the last.
+func paged[T any](items []T, next string) admin.List[T] {
+	l := ended(items)
+	if next != "" {
+		l.NextCursor = &next
+	}
+	return l
+}

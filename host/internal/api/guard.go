@@ -1,0 +1,252 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/taskhost/taskhost/host/internal/task"
+)
+
+const (
+	bodyTime   = 30 * time.Second // to send a body
+	writeTime  = 10 * time.Second // to take a part of an answer
+	handleTime = 30 * time.Second // to answer, waits and streams aside
+)
+
+// Handler is the API behind its guard: nothing is served that has not passed it.
+func (a *API) Handler() http.Handler { return http.HandlerFunc(a.guard) }
+
+// guard lets a request through to its handler only when everything about it is in order: the
+// host has room, the Host header and the origin are right, the route exists, and the caller is
+// known and has the route's role.
+func (a *API) guard(w http.ResponseWriter, req *http.Request) {
+	r := &request{Request: req, w: w, id: task.NewID(a.Now())}
+	head := w.Header()
+	head.Set("X-Request-Id", r.id)
+	head.Set("X-Content-Type-Options", "nosniff")
+	head.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	head.Set("Referrer-Policy", "no-referrer")
+	head.Set("Cross-Origin-Opener-Policy", "same-origin")
+	head.Set("Cross-Origin-Resource-Policy", "same-origin")
+	head.Set("Cache-Control", "no-store")
+	defer a.recover(r)
+	if !a.requests.take() {
+		a.refuse(r, busy("%d requests are being answered", cap(a.requests)))
+		return
+	}
+	defer a.requests.give()
+	if err := a.admit(r); err != nil {
+		a.refuse(r, err)
+		return
+	}
+	ctx := context.WithValue(req.Context(), requestKey{}, r)
+	a.mux.ServeHTTP(w, req.WithContext(ctx))
+}
+
+type requestKey struct{}
+
+// admit checks the request against its row of the table, and fills in who makes it.
+func (a *API) admit(r *request) error {
+	if a.closing.Err() != nil {
+		return errClosing
+	}
+	if err := checkHost(r.Request); err != nil {
+		return err
+	}
+	if err := a.origin.Check(r.Request); err != nil {
+		return refuse("cross_origin", "the request comes from a page of another origin: %v", err)
+	}
+	who, err := a.identify(r.Request)
+	if err != nil {
+		return err
+	}
+	r.who = who
+	row, err := a.find(r.Request)
+	if err != nil && who.Role == Anyone {
+		return refuse("token_missing", "the request says not who makes it")
+	}
+	if err != nil {
+		return err
+	}
+	switch {
+	case who.Role >= row.role:
+		return nil
+	case who.Role == Anyone:
+		return refuse("token_missing", "the request says not who makes it")
+	}
+	return refuse("forbidden", "%s %s needs the role %s; %s has the role %s", row.method, row.path, row.role, who.Name, who.Role)
+}
+
+// checkHost refuses a request over TCP that was meant for another name: a page that has pointed its
+// own name at this machine.
+func checkHost(r *http.Request) error {
+	if peerOf(r.Context()).unix {
+		return nil
+	}
+	name := r.Host
+	if host, _, err := net.SplitHostPort(name); err == nil {
+		name = host
+	}
+	name = strings.Trim(name, "[]")
+	if ip, err := netip.ParseAddr(name); name == "localhost" || err == nil && ip.IsLoopback() {
+		return nil
+	}
+	return refuse("host_unknown", "the Host header %q does not name this host", r.Host).with("use 127.0.0.1 or localhost with the host's port")
+}
+
+// find is the row of the table for the request.
+func (a *API) find(r *http.Request) (route, error) {
+	_, pattern := a.mux.Handler(r)
+	if row, ok := a.table[pattern]; ok {
+		return row, nil
+	}
+	var allow []string
+	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
+		other := *r
+		other.Method = method
+		if _, pattern := a.mux.Handler(&other); a.table[pattern].serve != nil {
+			allow = append(allow, method)
+		}
+	}
+	if len(allow) == 0 {
+		return route{}, refuse("route_unknown", "there is no route %s", r.URL.Path)
+	}
+	bad := refuse("method_not_allowed", "%s takes %s, not %s", r.URL.Path, strings.Join(allow, " and "), r.Method)
+	bad.allow = strings.Join(allow, ", ")
+	return route{}, bad
+}
+
+// handle runs the handler of a row and writes what it returns.
+func (a *API) handle(row route, w http.ResponseWriter, req *http.Request) {
+	r, ok := req.Context().Value(requestKey{}).(*request)
+	if !ok { // nobody comes here without the guard
+		http.Error(w, "", http.StatusForbidden)
+		return
+	}
+	ctx, cancel := context.WithCancelCause(req.Context())
+	defer cancel(nil)
+	defer context.AfterFunc(a.closing, func() { cancel(context.Cause(a.closing)) })()
+	r.Request = req.WithContext(ctx)
+	value, err := a.answer(row, r)
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {
+			err = cause
+		}
+		a.refuse(r, err)
+		return
+	}
+	a.write(r, value)
+}
+
+// answer bounds the time of a handler by the wait that the caller asked for.
+func (a *API) answer(row route, r *request) (any, error) {
+	if err := r.checkQuery(row); err != nil {
+		return nil, err
+	}
+	if !row.stream {
+		wait, err := r.wait()
+		if err != nil {
+			return nil, err
+		}
+		timeout, err := r.duration("timeout", maxWait)
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), handleTime+wait+timeout)
+		defer cancel()
+		r.Request = r.WithContext(ctx)
+	}
+	return row.serve(a, r)
+}
+
+// write is the one writer of values.
+func (a *API) write(r *request, value any) {
+	status := http.StatusOK
+	switch v := value.(type) {
+	case streamed:
+		return
+	case answer:
+		status, value = v.status, v.body
+		for k, h := range v.header {
+			r.w.Header().Set(k, h)
+		}
+	}
+	if value == nil {
+		r.w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	data, err := encode(value)
+	if err != nil {
+		a.refuse(r, fmt.Errorf("encode the answer: %w", err))
+		return
+	}
+	r.send(status, "application/json", data)
+}
+
+// refuse is the one writer of problems.
+func (a *API) refuse(r *request, err error) {
+	p, why := a.problem(r, err)
+	if why.allow != "" {
+		r.w.Header().Set("Allow", why.allow)
+	}
+	if why.retryAfter != "" {
+		r.w.Header().Set("Retry-After", why.retryAfter)
+	}
+	if p.Status == http.StatusUnauthorized {
+		r.w.Header().Set("WWW-Authenticate", `Bearer realm="taskhost"`)
+	}
+	if p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden || p.Status == http.StatusMisdirectedRequest {
+		a.Log.Warn("request refused", "request", r.id, "method", r.Method, "path", r.URL.Path, "code", p.Code, "remote", r.RemoteAddr, "by", r.who.Name)
+	}
+	data, err := encode(p)
+	if err != nil {
+		a.Log.Error("cannot encode a problem", "request", r.id, "err", err)
+	}
+	r.send(p.Status, "application/problem+json", data)
+}
+
+func encode(value any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(value)
+	return b.Bytes(), err
+}
+
+// send writes a whole answer; a caller who does not take it is cut.
+func (r *request) send(status int, media string, data []byte) {
+	http.NewResponseController(r.w).SetWriteDeadline(time.Now().Add(writeTime))
+	r.w.Header().Set("Content-Type", media)
+	r.w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+	r.w.WriteHeader(status)
+	r.w.Write(data)
+	http.NewResponseController(r.w).SetWriteDeadline(time.Time{})
+}
+
+// recover keeps the host alive when a handler panics.
+func (a *API) recover(r *request) {
+	what := recover()
+	if what == nil {
+		return
+	}
+	if what == http.ErrAbortHandler {
+		panic(what)
+	}
+	a.Log.Error("request panicked", "request", r.id, "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(what), "stack", string(debug.Stack()))
+	a.refuse(r, refuse("internal", "the host could not answer; its log says why under request %s", r.id))
+}
+
+func busy(format string, args ...any) *refusal {
+	r := refuse("busy", format, args...)
+	r.retryAfter = "1"
+	return r
+}

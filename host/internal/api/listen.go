@@ -1,0 +1,178 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/taskhost/taskhost/host/admin"
+)
+
+// Listen opens the address of one admin listener: unix:PATH, or IP:PORT of this machine alone. A
+// socket that an earlier host left is replaced when nobody answers there.
+func Listen(ctx context.Context, addr string) (net.Listener, error) {
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		if strings.HasPrefix(path, "///") {
+			path = path[2:]
+		}
+		return listenUnix(ctx, path)
+	}
+	if err := checkLoopback(addr); err != nil {
+		return nil, err
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w; another program has the port: change host.admin.listen", addr, err)
+	}
+	return l, nil
+}
+
+// checkLoopback refuses an address that others could reach: what they send would be readable on
+// the way, the token included.
+func checkLoopback(addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("%q is no address; write unix:PATH or 127.0.0.1:PORT", addr)
+	}
+	if host == "localhost" {
+		return nil
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil || !ip.IsLoopback() {
+		return fmt.Errorf("refuse to listen on %q: others could reach it, and it has no TLS; listen on 127.0.0.1 and put a TLS proxy or an SSH tunnel before it", addr)
+	}
+	return nil
+}
+
+// listenUnix binds beside path and moves the socket there: it is never there with a wider mode than
+// 0600, and a stale one is replaced in one step.
+func listenUnix(ctx context.Context, path string) (net.Listener, error) {
+	if path == "" {
+		return nil, errors.New(`the address "unix:" names no socket; write unix:data/admin.sock`)
+	}
+	if err := checkNobodyAnswers(ctx, path); err != nil {
+		return nil, err
+	}
+	parent := filepath.Dir(path)
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	private, err := os.MkdirTemp(parent, ".sock-*") // 0700
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	defer os.RemoveAll(private)
+	l, err := bindUnix(ctx, private)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	fresh := filepath.Join(private, socketName)
+	err = os.Chmod(fresh, 0o600)
+	if err == nil {
+		err = os.Rename(fresh, path)
+	}
+	var info fs.FileInfo
+	if err == nil {
+		info, err = os.Lstat(path)
+	}
+	if err != nil {
+		l.Close()
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	return &unixListener{UnixListener: l, path: path, info: info}, nil
+}
+
+const (
+	socketName = "s"
+	probeTime  = time.Second
+)
+
+// bindUnix binds a socket in dir, which it names by descriptor when its path is too long for a
+// socket address.
+func bindUnix(ctx context.Context, dir string) (*net.UnixListener, error) {
+	name := filepath.Join(dir, socketName)
+	if len(name) > 100 {
+		d, err := os.Open(dir)
+		if err != nil {
+			return nil, err
+		}
+		defer d.Close()
+		name = fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), socketName)
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", name)
+	if err != nil {
+		return nil, err
+	}
+	u := l.(*net.UnixListener)
+	u.SetUnlinkOnClose(false) // the name is not where it was bound
+	return u, nil
+}
+
+// checkNobodyAnswers refuses a path that is no socket, or behind which another host lives.
+func checkNobodyAnswers(ctx context.Context, path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", path, err)
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("listen on %s: there is a file that is no socket; move it away or change host.admin.listen", path)
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	c, err := admin.DialUnix(ctx, path)
+	if err == nil {
+		c.Close()
+		return fmt.Errorf("listen on %s: another host answers there; stop it, or give this one a data_dir of its own", path)
+	}
+	if !refused(err) {
+		return fmt.Errorf("listen on %s: cannot tell whether another host lives there: %w", path, err)
+	}
+	return nil
+}
+
+// unixListener lets in only the host's own user and root, and removes its socket when it ends.
+type unixListener struct {
+	*net.UnixListener
+	path string
+	info fs.FileInfo
+}
+
+// unixConn is a connection whose other end is known.
+type unixConn struct {
+	*net.UnixConn
+	peer peer
+}
+
+// Accept waits for the next connection of somebody who may connect; others are cut.
+func (l *unixListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.AcceptUnix()
+		if err != nil {
+			return nil, err
+		}
+		uid, err := peerUID(c)
+		if err == nil && (uid == 0 || uid == os.Geteuid()) {
+			return &unixConn{c, peer{unix: true, uid: uid, name: userName(uid)}}, nil
+		}
+		c.Close()
+	}
+}
+
+// Close ends the listener and removes its socket, unless another has taken its place.
+func (l *unixListener) Close() error {
+	err := l.UnixListener.Close()
+	if now, statErr := os.Lstat(l.path); statErr == nil && os.SameFile(now, l.info) {
+		os.Remove(l.path)
+	}
+	return err
+}

@@ -1,0 +1,164 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/taskhost/taskhost/host/admin"
+	"github.com/taskhost/taskhost/host/internal/task"
+	"github.com/taskhost/taskhost/sdk/schema"
+)
+
+// A Code is one kind of refusal. Programs ask for its name, so a name never changes its meaning.
+type Code struct {
+	Name    string
+	Status  int
+	Meaning string
+	Remedy  string // when the refusal itself has none
+}
+
+// Codes lists every code that the API answers with; the reference is made from it.
+var Codes = []Code{
+	{"body_invalid", http.StatusBadRequest, "the body is no JSON document of the expected form", "compare it with GET /v1/openapi.json"},
+	{"query_invalid", http.StatusBadRequest, "a query parameter is unknown or wrong", "compare it with GET /v1/openapi.json"},
+	{"token_missing", http.StatusUnauthorized, "the request says not who makes it", "send Authorization: Bearer with the text of admin.token in the host's data_dir, or use the Unix socket"},
+	{"token_wrong", http.StatusUnauthorized, "the token is not the host's", "read it again from admin.token in the host's data_dir, or use the Unix socket"},
+	{"forbidden", http.StatusForbidden, "the caller's role does not reach so far", "use a token with that role"},
+	{"cross_origin", http.StatusForbidden, "a page of another origin made the request", "call the API from a program, or from the host's own page"},
+	{"route_unknown", http.StatusNotFound, "there is no such route", "GET /v1/openapi.json lists the routes"},
+	{task.CodeTaskUnknown, http.StatusNotFound, "there is no such task", "taskhost status lists the tasks"},
+	{task.CodeRunUnknown, http.StatusNotFound, "there is no such run, or it is no longer remembered", "taskhost runs list lists the runs"},
+	{"plugin_unknown", http.StatusNotFound, "there is no such plugin", "taskhost plugin list lists the plugins"},
+	{"key_unknown", http.StatusNotFound, "the checkpoint has no such key", "taskhost task checkpoint NAME lists the keys"},
+	{task.CodeMethodUnknown, http.StatusNotFound, "the task's type has no such method", "taskhost plugin describe NAME lists the methods"},
+	{"method_not_allowed", http.StatusMethodNotAllowed, "the route takes another HTTP method", "the Allow header names the methods"},
+	{task.CodeOverlap, http.StatusConflict, "a run is in the way", `wait for it, cancel it, or say "overlap": "queue"`},
+	{task.CodeStopped, http.StatusConflict, "the task is stopped", "start it first"},
+	{task.CodeNotPeriodic, http.StatusConflict, "the task's mode does not allow it", "start and restart are the verbs of a continuous task"},
+	{task.CodeNotRunning, http.StatusConflict, "nothing of the task is live", "start it first"},
+	{task.CodeFailed, http.StatusConflict, "the task has failed for good", "see its reason, mend it, then start it"},
+	{"run_live", http.StatusConflict, "the run has not ended, or a run of the task goes on", "wait for it, cancel it, or use force"},
+	{"run_ended", http.StatusConflict, "the run has ended", "retry it"},
+	{"version_conflict", http.StatusPreconditionFailed, "the value has another version than If-Match says", "read it again and decide anew"},
+	{"host_unknown", http.StatusMisdirectedRequest, "the Host header does not name this host", "use the address that the host listens on"},
+	{"body_too_large", http.StatusRequestEntityTooLarge, "the body has more than 1 MiB", "send less"},
+	{"body_type", http.StatusUnsupportedMediaType, "the body is not declared as JSON", "with curl write --json DATA in place of -d DATA, or send Content-Type: application/json"},
+	{task.CodeInvalid, http.StatusUnprocessableEntity, "the request asks for what cannot be", "mend what the detail names"},
+	{"input_invalid", http.StatusUnprocessableEntity, "the input does not fit the type's schema", "taskhost plugin describe NAME shows the schema"},
+	{"key_reused", http.StatusUnprocessableEntity, "the Idempotency-Key came with another body before", "use a new key for a new request"},
+	{"limit", http.StatusUnprocessableEntity, "a value, a key or their number is over its bound", "delete some, or send less"},
+	{"busy", http.StatusTooManyRequests, "too many requests or streams go on", "try again after the seconds of Retry-After"},
+	{"internal", http.StatusInternalServerError, "the host made a mistake", "look into the host's log for the request id, and report it"},
+	{task.CodeMethodFailed, http.StatusBadGateway, "the method returned an error", "see the task's log"},
+	{"unready", http.StatusServiceUnavailable, "the host is not ready to work", "GET /v1/host says more"},
+	{task.CodeShutdown, http.StatusServiceUnavailable, "the host is shutting down", "wait until it is back"},
+	{task.CodeDeadline, http.StatusGatewayTimeout, "the answer did not come in time", "allow more time with timeout, or see the task's log"},
+}
+
+// codeOf is the row of a code; of one that is not listed, a conflict: the supervisor refuses for
+// reasons of its own.
+func codeOf(name string) Code {
+	for _, c := range Codes {
+		if c.Name == name {
+			return c
+		}
+	}
+	return Code{Name: name, Status: http.StatusConflict, Remedy: "see the task's reason with taskhost task show"}
+}
+
+// refusal is a problem in the making.
+type refusal struct {
+	code       string
+	detail     string
+	remedy     string
+	task, run  string
+	fields     []admin.FieldError
+	allow      string // with method_not_allowed
+	retryAfter string
+}
+
+func (r *refusal) Error() string { return r.detail }
+
+func refuse(code, format string, args ...any) *refusal {
+	return &refusal{code: code, detail: fmt.Sprintf(format, args...)}
+}
+
+func (r *refusal) with(format string, args ...any) *refusal {
+	r.remedy = fmt.Sprintf(format, args...)
+	return r
+}
+
+func (r *refusal) of(task, run string) *refusal {
+	r.task, r.run = task, run
+	return r
+}
+
+// problem turns any error of a handler into what the caller sees. It never shows the text of an
+// error that nobody foresaw: the log has it, with the request id.
+func (a *API) problem(r *request, err error) (*admin.Problem, *refusal) {
+	known, foreseen := errors.AsType[*refusal](err)
+	if !foreseen {
+		if e, ok := errors.AsType[*task.Error](err); ok {
+			known = &refusal{code: e.Code, detail: e.Detail, remedy: e.Remedy, run: e.Run}
+		} else if errors.Is(err, errClosing) {
+			known = refuse(task.CodeShutdown, "the host is shutting down")
+		} else if errors.Is(err, context.DeadlineExceeded) {
+			known = refuse(task.CodeDeadline, "the answer did not come in time")
+		} else {
+			a.Log.Error("request failed", "request", r.id, "method", r.Method, "path", r.URL.Path, "err", err)
+			known = refuse("internal", "the host could not answer; its log says why under request %s", r.id)
+		}
+	}
+	code := codeOf(known.code)
+	p := &admin.Problem{
+		Type: "about:blank", Title: http.StatusText(code.Status), Status: code.Status, Code: code.Name,
+		Detail: known.detail, Remedy: known.remedy, Task: known.task, Run: known.run, RequestID: r.id, Errors: known.fields,
+	}
+	if p.Remedy == "" {
+		p.Remedy = code.Remedy
+	}
+	if p.Task == "" {
+		p.Task = r.PathValue("task")
+	}
+	if p.Run == "" {
+		p.Run = r.PathValue("run")
+	}
+	return p, known
+}
+
+// unknown is the refusal of a name that is not there, with the nearest one that is.
+func unknown(code, noun, name, list string, names []string) *refusal {
+	r := refuse(code, "there is no %s %q", noun, name)
+	if near, ok := schema.Nearest(name, names); ok {
+		return r.with("%s; the nearest name is %q", list, near)
+	}
+	return r.with("%s", list)
+}
+
+// fieldErrors turns what a schema says into paths below root.
+func fieldErrors(root string, problems []schema.Problem) []admin.FieldError {
+	var out []admin.FieldError
+	for _, p := range problems {
+		if p.Warning {
+			continue
+		}
+		path := schema.FormatPath(p.Path)
+		switch {
+		case path == "":
+			path = root
+		case strings.HasPrefix(path, "["):
+			path = root + path
+		default:
+			path = root + "." + path
+		}
+		detail := p.Summary
+		if p.Detail != "" {
+			detail += ": " + p.Detail
+		}
+		out = append(out, admin.FieldError{Path: path, Detail: detail})
+	}
+	return out
+}

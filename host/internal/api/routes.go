@@ -1,0 +1,77 @@
+package api
+
+import "strings"
+
+// A route is one row of the table: what the API can do, and who may ask for it.
+type route struct {
+	method string
+	path   string
+	role   Role
+	params string // names of the query parameters, separated by blanks; "label.*" is any label
+	stream bool   // the answer may be a stream
+	serve  func(*API, *request) (any, error)
+}
+
+func (r route) pattern() string { return r.method + " " + r.path }
+
+func (r route) takes(param string) bool {
+	for name := range strings.FieldsSeq(r.params) {
+		if name == param || name == "label.*" && strings.HasPrefix(param, "label.") {
+			return true
+		}
+	}
+	return false
+}
+
+// routes is the whole admin API.
+var routes = []route{
+	{"GET", "/healthz", Anyone, "", false, (*API).healthz},
+	{"GET", "/readyz", Anyone, "", false, (*API).readyz},
+	{"GET", "/v1/openapi.json", Viewer, "", false, (*API).openapiJSON},
+	{"GET", "/v1/openapi.yaml", Viewer, "", false, (*API).openapiYAML},
+	{"GET", "/v1/whoami", Viewer, "", false, (*API).whoami},
+
+	{"GET", "/v1/tasks", Viewer, "state label.* plugin name degraded limit cursor", false, (*API).listTasks},
+	{"GET", "/v1/tasks/{task}", Viewer, "wait until", false, (*API).getTask},
+	{"GET", "/v1/tasks/{task}/state", Viewer, "", false, (*API).getState},
+	{"GET", "/v1/tasks/{task}/logs", Viewer, "follow tail since level grep run after", true, (*API).taskLogs},
+	{"GET", "/v1/tasks/{task}/schedule", Viewer, "from to limit", false, (*API).taskSchedule},
+	{"GET", "/v1/tasks/{task}/slots", Viewer, "since limit cursor", false, (*API).taskSlots},
+	{"GET", "/v1/tasks/{task}/runs", Viewer, "outcome trigger state since until limit cursor", false, (*API).taskRuns},
+	{"POST", "/v1/tasks/{task}/runs", Operator, "wait", false, (*API).startRun},
+	{"POST", "/v1/tasks/{task}/start", Operator, "wait", false, (*API).startTask},
+	{"POST", "/v1/tasks/{task}/stop", Operator, "wait", false, (*API).stopTask},
+	{"POST", "/v1/tasks/{task}/cancel", Operator, "wait", false, (*API).cancelTask},
+	{"POST", "/v1/tasks/{task}/restart", Operator, "wait", false, (*API).restartTask},
+	{"POST", "/v1/tasks/{task}/pause", Operator, "wait", false, (*API).pauseTask},
+	{"POST", "/v1/tasks/{task}/resume", Operator, "wait", false, (*API).resumeTask},
+	{"POST", "/v1/tasks/{task}/backfill", Operator, "wait", false, (*API).backfill},
+	{"POST", "/v1/tasks/{task}/methods/{method}", Operator, "timeout", false, (*API).callMethod},
+	{"GET", "/v1/tasks/{task}/checkpoint", Viewer, "", false, (*API).getCheckpoint},
+	{"GET", "/v1/tasks/{task}/checkpoint/{key}", Viewer, "", false, (*API).getCheckpointValue},
+	{"PUT", "/v1/tasks/{task}/checkpoint/{key}", Operator, "force", false, (*API).putCheckpointValue},
+	{"DELETE", "/v1/tasks/{task}/checkpoint/{key}", Operator, "force", false, (*API).deleteCheckpointValue},
+	{"GET", "/v1/tasks/{task}/overrides", Viewer, "", false, (*API).taskOverrides},
+	{"DELETE", "/v1/tasks/{task}/overrides", Operator, "", false, (*API).dropOverrides},
+
+	{"GET", "/v1/runs", Viewer, "task outcome trigger state since until limit cursor", false, (*API).listRuns},
+	{"GET", "/v1/runs/{run}", Viewer, "wait until", false, (*API).getRun},
+	{"PATCH", "/v1/runs/{run}", Operator, "", false, (*API).patchRun},
+	{"GET", "/v1/runs/{run}/logs", Viewer, "follow tail since level grep after", true, (*API).runLogs},
+	{"POST", "/v1/runs/{run}/cancel", Operator, "wait", false, (*API).cancelRun},
+	{"POST", "/v1/runs/{run}/retry", Operator, "wait", false, (*API).retryRun},
+
+	{"POST", "/v1/actions", Operator, "wait", false, (*API).act},
+	{"GET", "/v1/schedule", Viewer, "from to limit", false, (*API).schedule},
+	{"GET", "/v1/groups", Viewer, "", false, (*API).groups},
+	{"GET", "/v1/plugins", Viewer, "", false, (*API).listPlugins},
+	{"GET", "/v1/plugins/{plugin}", Viewer, "", false, (*API).getPlugin},
+	{"GET", "/v1/overrides", Viewer, "", false, (*API).overrides},
+	{"GET", "/v1/events", Viewer, "topic task last_event_id", true, (*API).events},
+
+	{"GET", "/v1/host", Viewer, "", false, (*API).getHost},
+	{"POST", "/v1/host/pause", Admin, "", false, (*API).pauseHost},
+	{"POST", "/v1/host/resume", Admin, "", false, (*API).resumeHost},
+	{"POST", "/v1/host/drain", Admin, "wait", false, (*API).drainHost},
+	{"POST", "/v1/host/shutdown", Admin, "", false, (*API).shutdownHost},
+}

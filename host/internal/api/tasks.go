@@ -1,0 +1,177 @@
+package api
+
+import (
+	"encoding/base64"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/taskhost/taskhost/host/admin"
+	"github.com/taskhost/taskhost/host/internal/task"
+)
+
+// definition is the task that the route names.
+func (a *API) definition(r *request) (task.Definition, error) {
+	return a.definitionOf(r.PathValue("task"))
+}
+
+func (a *API) definitionOf(name string) (task.Definition, error) {
+	if d, ok := a.Fleet.Definition(name); ok {
+		return d, nil
+	}
+	var names []string
+	for _, d := range a.Fleet.Definitions() {
+		names = append(names, d.Name)
+	}
+	return task.Definition{}, unknown(task.CodeTaskUnknown, "task", name, "taskhost status lists the tasks", names).of(name, "")
+}
+
+// status is the task's snapshot; of a task that has none yet, one that says so.
+func (a *API) status(name string) task.Status {
+	if s, ok := a.Library.Status(name); ok {
+		return s
+	}
+	return task.Status{Task: name, State: task.Starting, Health: task.Health{OK: true}}
+}
+
+// view is the task as callers see it.
+func (a *API) view(r *request, d task.Definition, s task.Status) (admin.Task, error) {
+	published, err := a.Library.State(r.Context(), d.Name)
+	if err != nil {
+		return admin.Task{}, fmt.Errorf("read the state of %q: %w", d.Name, err)
+	}
+	return taskOf(d, s, published, a.Now()), nil
+}
+
+// A selection says which tasks are meant; zero fields mean all.
+type selection struct {
+	states   []task.State
+	labels   map[string]string
+	plugin   string
+	name     string // a glob
+	degraded bool
+}
+
+func (s selection) matches(d task.Definition, st task.Status) bool {
+	if len(s.states) > 0 && !slices.Contains(s.states, st.State) {
+		return false
+	}
+	if s.plugin != "" && d.Plugin != s.plugin || s.degraded && st.Health.OK {
+		return false
+	}
+	if s.name != "" {
+		if ok, _ := path.Match(s.name, d.Name); !ok {
+			return false
+		}
+	}
+	for k, v := range s.labels {
+		if d.Labels[k] != v {
+			return false
+		}
+	}
+	return true
+}
+
+// checkGlob refuses a pattern that could never match.
+func checkGlob(code, pattern string) error {
+	if _, err := path.Match(pattern, ""); err != nil {
+		return refuse(code, "name %q is no pattern", pattern).with("write a name, or * ? [a-z] for a part of it: check.*")
+	}
+	return nil
+}
+
+func (a *API) listTasks(r *request) (any, error) {
+	limit, err := r.limit(100)
+	if err != nil {
+		return nil, err
+	}
+	sel := selection{plugin: r.q.Get("plugin"), name: r.q.Get("name"), labels: map[string]string{}}
+	if sel.states, err = choices(r, "state", task.States); err != nil {
+		return nil, err
+	}
+	if sel.degraded, err = r.flag("degraded"); err != nil {
+		return nil, err
+	}
+	if err := checkGlob("query_invalid", sel.name); err != nil {
+		return nil, err
+	}
+	for key := range r.q {
+		if label, ok := strings.CutPrefix(key, "label."); ok {
+			sel.labels[label] = r.q.Get(key)
+		}
+	}
+	after, err := base64.RawURLEncoding.DecodeString(r.q.Get("cursor"))
+	if err != nil || len(after) > 0 && !task.ValidTask(string(after)) {
+		return nil, refuse("query_invalid", "the cursor does not belong to this list").with("leave it out to read from the beginning")
+	}
+	items, next := []admin.Task{}, ""
+	for _, d := range a.Fleet.Definitions() {
+		s := a.status(d.Name)
+		if d.Name <= string(after) || !sel.matches(d, s) {
+			continue
+		}
+		if len(items) == limit {
+			next = base64.RawURLEncoding.EncodeToString([]byte(items[limit-1].Name))
+			break
+		}
+		t, err := a.view(r, d, s)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, t)
+	}
+	return paged(items, next), nil
+}
+
+// untilReady is the one word besides the states that a task can be waited for.
+const untilReady = "ready"
+
+func (a *API) getTask(r *request) (any, error) {
+	d, err := a.definition(r)
+	if err != nil {
+		return nil, err
+	}
+	wait, err := r.wait()
+	if err != nil {
+		return nil, err
+	}
+	reached := true
+	if until := r.q.Get("until"); until != "" || wait > 0 {
+		if until == "" {
+			return nil, refuse("query_invalid", "wait says how long, not for what").with("add until=idle, or another state, or until=ready")
+		}
+		if _, err := choice("query_invalid", "until", until, append(slices.Clone(task.States), untilReady)); err != nil {
+			return nil, err
+		}
+		reached, err = a.await(r.Context(), d.Name, wait, func() bool {
+			s := a.status(d.Name)
+			return until == untilReady && s.Ready || string(s.State) == until
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	t, err := a.view(r, d, a.status(d.Name))
+	if err != nil {
+		return nil, err
+	}
+	t.Config = d.Config.Redacted
+	return finished(reached, r.URL.Path, t), nil
+}
+
+func (a *API) getState(r *request) (any, error) {
+	d, err := a.definition(r)
+	if err != nil {
+		return nil, err
+	}
+	published, err := a.Library.State(r.Context(), d.Name)
+	if err != nil {
+		return nil, fmt.Errorf("read the state of %q: %w", d.Name, err)
+	}
+	out := admin.State{Task: d.Name, Values: map[string]admin.Value{}}
+	for k, v := range published {
+		out.Values[k] = admin.Value{Value: v.Value, At: admin.At(v.At)}
+	}
+	return out, nil
+}

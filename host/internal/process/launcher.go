@@ -1,0 +1,272 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	plugin "github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/runner"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/taskhost/taskhost/host/internal/task"
+	"github.com/taskhost/taskhost/sdk/wire"
+)
+
+const (
+	defaultTimeout = 30 * time.Second // of a launch
+	reapEvery      = time.Second      // how often orphans that ended are looked for, at most
+)
+
+// Config is what a Launcher needs.
+type Config struct {
+	// RunDir holds the sockets and lock files of the processes; it is made when missing,
+	// with mode 0700. Its path may be of any length. One host at a time may use it.
+	RunDir string
+	// HostEnv names the variables of the host's environment that every plugin gets; nil
+	// is PATH, HOME, TMPDIR, LANG, LC_ALL, TZ, SSL_CERT_FILE and SSL_CERT_DIR.
+	HostEnv []string
+	// Log takes what concerns the host's operator; nil is silence.
+	Log hclog.Logger
+}
+
+// Launcher starts plugin processes. It is safe for concurrent use.
+type Launcher struct {
+	cfg   Config
+	slots *slots
+	ooms  *oomWatch
+
+	mu      sync.Mutex
+	live    map[*Process]bool
+	closed  bool
+	stop    chan struct{}
+	reaping sync.WaitGroup
+}
+
+var _ task.Launcher = (*Launcher)(nil)
+
+// New makes a Launcher. From then on the host adopts and reaps the orphans of its
+// plugins. Close ends it.
+func New(cfg Config) *Launcher {
+	if cfg.HostEnv == nil {
+		cfg.HostEnv = allowed
+	}
+	if cfg.Log == nil {
+		cfg.Log = hclog.NewNullLogger()
+	}
+	adoptOrphans()
+	l := &Launcher{
+		cfg:   cfg,
+		slots: &slots{dir: cfg.RunDir, tasks: map[string]*taskSlots{}},
+		ooms:  watchOOM(),
+		live:  map[*Process]bool{},
+		stop:  make(chan struct{}),
+	}
+	l.reaping.Go(l.reap)
+	return l
+}
+
+// reap takes the exit status of orphans that end while nothing else looks.
+func (l *Launcher) reap() {
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGCHLD)
+	defer signal.Stop(ended)
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-ended:
+		}
+		select {
+		case <-l.stop:
+			return
+		case <-time.After(reapEvery): // one look for all that end about now
+		}
+		reapOrphans()
+	}
+}
+
+// Sweep ends everything that an earlier host left in RunDir, and waits for it. The
+// launch of a task does the same for that task alone, so Sweep is not needed for safety;
+// it is for the tasks that are not started again. It returns an error that names what
+// did not go away, after having dealt with everything else.
+func (l *Launcher) Sweep(ctx context.Context) error {
+	entries, err := os.ReadDir(l.cfg.RunDir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("sweep earlier processes: %w", err)
+	}
+	var group errgroup.Group
+	group.SetLimit(16)
+	errs := make([]error, len(entries))
+	for i, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		group.Go(func() error {
+			ts := l.slots.of(e.Name())
+			ts.mu.Lock()
+			defer ts.mu.Unlock()
+			if err := ts.sweep(ctx, filepath.Join(l.cfg.RunDir, e.Name())); err != nil {
+				errs[i] = fmt.Errorf("sweep earlier processes of %s: %w", e.Name(), err)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return errors.Join(errs...)
+}
+
+// Close kills every process that still lives, waits for them, and ends the Launcher.
+// Launches fail from then on.
+func (l *Launcher) Close() {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		l.reaping.Wait()
+		return
+	}
+	l.closed = true
+	close(l.stop)
+	live := make([]*Process, 0, len(l.live))
+	for p := range l.live {
+		live = append(live, p)
+	}
+	l.mu.Unlock()
+	for _, p := range live {
+		p.Kill()
+	}
+	for _, p := range live {
+		<-p.done
+	}
+	l.reaping.Wait()
+}
+
+// Launch starts a plugin process and shakes hands with it. See task.Launcher.
+func (l *Launcher) Launch(ctx context.Context, spec task.LaunchSpec) (task.Process, error) {
+	if spec.Timeout <= 0 {
+		spec.Timeout = defaultTimeout
+	}
+	if spec.Log == nil {
+		spec.Log = discard{}
+	}
+	path, err := filepath.Abs(spec.Path) // the process has a working directory of its own
+	if err != nil {
+		return nil, spawnFailure(spec, err)
+	}
+	spec.Path = path
+	slot, err := l.slots.claim(ctx, spec.Task)
+	if err != nil {
+		return nil, claimFailure(ctx, spec, err)
+	}
+	p := newProcess(l, spec, slot)
+	addr, err := l.shake(ctx, p)
+	if err == nil {
+		err = p.connect(ctx, addr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// shake starts the process and waits for its handshake; it returns the address at which
+// the plugin serves. When it fails, nothing of the process is left.
+func (l *Launcher) shake(ctx context.Context, p *Process) (string, error) {
+	began := time.Now()
+	limit, cancel := context.WithDeadlineCause(ctx, began.Add(p.spec.Timeout), errNoHandshake)
+	defer cancel()
+	p.startBy = began.Add(p.spec.Timeout)
+
+	client := plugin.NewClient(&plugin.ClientConfig{
+		HandshakeConfig:     plugin.HandshakeConfig{MagicCookieKey: wire.CookieKey, MagicCookieValue: wire.CookieValue},
+		VersionedPlugins:    map[int]plugin.PluginSet{wire.ProtocolVersion: {}},
+		AllowedProtocols:    []plugin.Protocol{plugin.ProtocolGRPC},
+		SkipHostEnv:         true,
+		Logger:              hclog.NewNullLogger(),
+		PluginLogBufferSize: 16,
+		// Our own limit ends the wait, so that a cancelled launch ends the same way.
+		StartTimeout:     24 * time.Hour,
+		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.slot.dir},
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, dir string) (runner.Runner, error) {
+			p.dir = dir
+			return &stage{p: p, env: cmd.Env}, nil
+		},
+	})
+	// The end of the launch lets go-plugin see the end of stdout; it gives up then.
+	stop := context.AfterFunc(limit, p.greeting.end)
+	_, err := client.Start()
+	stop()
+	p.greeting.end() // go-plugin's goroutines end with it; from here on everything is ours
+
+	if p.child == nil {
+		p.abandon()
+		if err == nil {
+			err = errors.New("not started")
+		}
+		return "", spawnFailure(p.spec, err)
+	}
+	if err == nil {
+		return p.address, nil
+	}
+	return "", p.fail(limit, err)
+}
+
+// stage is what go-plugin sees of a process until the handshake is done.
+type stage struct {
+	p   *Process
+	env []string // what the handshake needs
+}
+
+var _ runner.Runner = (*stage)(nil)
+
+func (s *stage) Start(context.Context) error { return s.p.start(s.env) }
+
+func (s *stage) Stdout() io.ReadCloser { return s.p.greeting.r }
+
+// Stderr has ended already: go-plugin's parser of it can be made to panic by a plugin.
+func (s *stage) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader("")) }
+
+func (s *stage) Diagnose(context.Context) string { return "" }
+
+func (s *stage) Name() string { return s.p.spec.Plugin }
+
+func (s *stage) ID() string { return s.p.mark }
+
+// Wait returns at once: go-plugin calls it when stdout and stderr have ended, which they
+// do for it after the handshake.
+func (s *stage) Wait(context.Context) error { return nil }
+
+// Kill does nothing: the launch ends a process that has failed to start, after it has
+// looked how that process ended by itself.
+func (s *stage) Kill(context.Context) error { return nil }
+
+// PluginToHost accepts only a socket in the process's own directory.
+func (s *stage) PluginToHost(network, address string) (string, string, error) {
+	name := filepath.Base(address)
+	if network != "unix" || (filepath.Dir(address) != "." && filepath.Dir(address) != s.p.dir) || name == "." || name == ".." {
+		return "", "", fmt.Errorf("it serves at %s %q, and not on a socket in the directory that %s names", network, address, plugin.EnvUnixSocketDir)
+	}
+	s.p.address = name
+	return network, name, nil
+}
+
+func (s *stage) HostToPlugin(network, address string) (string, string, error) {
+	return network, address, nil
+}
+
+type discard struct{}
+
+func (discard) Line(task.LogLine) {}

@@ -1,0 +1,132 @@
+package process
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/taskhost/taskhost/host/internal/task"
+)
+
+const (
+	tailLines = 20
+	tailWidth = 512      // bytes of each line of the tail
+	maxPanic  = 64 << 10 // bytes of a crash's text
+
+	// overPace is the pause after each chunk that is read beyond the limit: it holds the
+	// host's work for a flood at some 30 MB/s, and the plugin is slowed, never stopped.
+	overPace = time.Millisecond
+)
+
+// output takes what one process writes, from both pipes, and passes it on as log lines.
+// It is safe for concurrent use by the two readers.
+type output struct {
+	sink task.LogSink
+
+	mu     sync.Mutex
+	bucket bucket
+	tail   []string // last lines of stderr
+	crash  crash
+}
+
+// crash collects the text of a Go panic.
+type crash struct {
+	text  strings.Builder
+	open  bool
+	stale bool // a structured record came after it: the process has lived on
+}
+
+// stderr passes a line of stderr on.
+func (o *output) stderr(line []byte, cut int) {
+	rec := parseStderr(line, cut, time.Now())
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.remember(rec, line)
+	o.pass(rec, len(line))
+}
+
+// stdout passes a line of stdout on.
+func (o *output) stdout(line []byte, cut int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.pass(task.LogLine{At: time.Now(), Level: "info", Stream: streamStdout, Message: plainText(line, cut)}, len(line))
+}
+
+// host logs a line of the host's own about the process.
+func (o *output) host(level, message string) {
+	o.sink.Line(task.LogLine{At: time.Now(), Level: level, Stream: streamHost, Message: message})
+}
+
+// pass applies the flood limit. The lock is held while the sink takes the line, so that
+// the order of the log is the order of arrival.
+func (o *output) pass(rec task.LogLine, size int) {
+	ok, missed := o.bucket.take(size, rec.At)
+	o.report(missed)
+	if ok {
+		o.sink.Line(rec)
+	}
+}
+
+func (o *output) report(missed gap) {
+	if missed.lines == 0 {
+		return
+	}
+	o.sink.Line(task.LogLine{
+		At: time.Now(), Level: "warn", Stream: streamHost,
+		Message: fmt.Sprintf("%d lines (%d bytes) dropped: the process writes faster than %d MiB/s", missed.lines, missed.bytes, floodRate>>20),
+		Fields:  fmt.Appendf(nil, `{"dropped_lines":%d,"dropped_bytes":%d}`, missed.lines, missed.bytes),
+	})
+}
+
+// flooded tells whether lines are being dropped.
+func (o *output) flooded() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bucket.dry
+}
+
+// finish reports what is still to be told when both pipes have ended.
+func (o *output) finish() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.report(o.bucket.close())
+}
+
+func (o *output) remember(rec task.LogLine, line []byte) {
+	text := rec.Message
+	if rec.Stream == streamLog {
+		text = "[" + strings.ToUpper(rec.Level) + "] " + text
+	}
+	if len(text) > tailWidth {
+		text = strings.ToValidUTF8(text[:tailWidth], "") + "…"
+	}
+	if len(o.tail) == tailLines {
+		copy(o.tail, o.tail[1:])
+		o.tail = o.tail[:tailLines-1]
+	}
+	o.tail = append(o.tail, strings.Clone(text))
+	o.crash.take(rec, line)
+}
+
+func (c *crash) take(rec task.LogLine, line []byte) {
+	if rec.Stream == streamLog {
+		c.stale = c.open
+		return
+	}
+	if crashHeader(line) && (!c.open || c.stale) {
+		c.text.Reset()
+		c.open, c.stale = true, false
+	}
+	if c.open && !c.stale && c.text.Len()+len(rec.Message) < maxPanic {
+		c.text.WriteString(rec.Message)
+		c.text.WriteByte('\n')
+	}
+}
+
+// last returns the tail of stderr and the text of a crash.
+func (o *output) last() (tail []string, crash string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return append([]string(nil), o.tail...), strings.TrimRight(o.crash.text.String(), "\n")
+}

@@ -1,0 +1,317 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	plugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/taskhost/taskhost/host/internal/task"
+	"github.com/taskhost/taskhost/sdk/wire"
+	"github.com/taskhost/taskhost/sdk/wire/taskv1"
+)
+
+const (
+	drainPipes   = 200 * time.Millisecond // for what stands in the pipes when the tree is dead
+	drainSession = 500 * time.Millisecond // for the frames that stand in the socket
+)
+
+// Process is one plugin process, from its start until Done.
+type Process struct {
+	launcher *Launcher
+	spec     task.LaunchSpec
+	slot     *slot
+	mark     string // names the process; its value in MarkEnv
+	dir      string // working directory, with the socket
+	address  string // of the socket in dir
+	began    time.Time
+	startBy  time.Time // end of the launch's time
+
+	out      *output
+	greeting *greeting
+	child    *child
+	tree     tree
+	stdin    *os.File // the lifeline: its end tells the plugin that the host is gone
+	stdout   *os.File
+	stderr   *os.File
+	readers  sync.WaitGroup
+
+	exited chan struct{} // closed when the leader has ended, before the sweep
+	done   chan struct{}
+	exit   task.ExitCause // valid after done
+
+	mu       sync.Mutex
+	killed   bool
+	gone     bool // the leader has ended
+	hung     bool // the connection is closed, or never will be made
+	killers  sync.WaitGroup
+	conn     *grpc.ClientConn
+	rpc      taskv1.TaskClient
+	session  *session
+	instance string
+}
+
+var _ task.Process = (*Process)(nil)
+
+func newProcess(l *Launcher, spec task.LaunchSpec, slot *slot) *Process {
+	out := &output{sink: spec.Log}
+	began := time.Now()
+	return &Process{
+		launcher: l, spec: spec, slot: slot, mark: task.NewID(began), began: began,
+		out: out, greeting: newGreeting(out), instance: spec.Task,
+		exited: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+// start starts the program; go-plugin calls it with the variables of the handshake.
+func (p *Process) start(handshake []string) error {
+	l := p.launcher
+	l.mu.Lock()
+	defer l.mu.Unlock() // Close sees either no process or a started one
+	if l.closed {
+		return errors.New("the host is shutting down")
+	}
+	cmd := exec.Command(p.spec.Path)
+	cmd.Dir = p.dir
+	needed := make([]string, 0, len(handshake)+2)
+	for _, kv := range handshake {
+		if !hasName(kv, plugin.EnvUnixSocketDir) {
+			needed = append(needed, kv)
+		}
+	}
+	cmd.Env = environ(l.cfg.HostEnv, p.spec.Env, append(needed,
+		plugin.EnvUnixSocketDir+"=.", // relative to its working directory, whatever the length of its path
+		wire.LifelineEnv+"="+strconv.Itoa(int(math.Ceil(p.spec.Drain.Seconds()))),
+		MarkEnv+"="+p.mark,
+	))
+	if err := p.runAs(cmd); err != nil {
+		return err
+	}
+	return p.spawn(cmd)
+}
+
+// spawn makes the pipes, starts cmd and the goroutines that look after it.
+func (p *Process) spawn(cmd *exec.Cmd) (err error) {
+	var ends []*os.File // the child's, and ours too when it fails
+	defer func() {
+		if err != nil {
+			ends = append(ends, p.stdin, p.stdout, p.stderr)
+		}
+		for _, f := range ends {
+			_ = f.Close() // nil is harmless
+		}
+	}()
+	pipe := func() (r, w *os.File) {
+		if err == nil {
+			r, w, err = os.Pipe()
+		}
+		return r, w
+	}
+	stdin, ourIn := pipe()
+	ourOut, stdout := pipe()
+	ourErr, stderr := pipe()
+	ends = []*os.File{stdin, stdout, stderr}
+	p.stdin, p.stdout, p.stderr = ourIn, ourOut, ourErr
+	if err != nil {
+		return err
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
+	cmd.ExtraFiles = []*os.File{p.slot.lock}
+	p.tree.marks = marks{
+		files: []fileID{fileIDOf(p.slot.lock), fileIDOf(stdout), fileIDOf(stderr), fileIDOf(stdin)},
+		word:  MarkEnv + "=" + p.mark,
+	}
+	c, err := startPatiently(cmd)
+	if err != nil {
+		return err
+	}
+	p.child = c
+	p.tree.leader, p.tree.start = c.pid, c.start
+	if err := p.slot.started(c, p.tree.marks.word); err != nil {
+		p.launcher.cfg.Log.Warn("cannot record a process", "task", p.spec.Task, "pid", c.pid, "err", err)
+	}
+	p.launcher.live[p] = true
+	p.readers.Go(p.readStdout)
+	p.readers.Go(p.readStderr)
+	go p.await()
+	return nil
+}
+
+// startPatiently starts cmd. A binary that has just been written can be busy for a
+// moment: a child that is being forked elsewhere still has it open for writing.
+func startPatiently(cmd *exec.Cmd) (*child, error) {
+	for try := 0; ; try++ {
+		next := *cmd // an exec.Cmd can be started once
+		c, err := start(&next)
+		if !errors.Is(err, syscall.ETXTBSY) || try == 5 {
+			return c, err
+		}
+		time.Sleep(time.Millisecond << try)
+	}
+}
+
+func (p *Process) readStdout() {
+	var lines splitter
+	_ = readChunks(p.stdout, func(chunk []byte) {
+		lines.feed(chunk, p.greeting.line)
+		if p.greeting.count(len(chunk)) {
+			lines.flush(p.greeting.line)
+			p.greeting.end()
+		}
+		p.pace()
+	})
+	lines.flush(p.greeting.line)
+	p.greeting.end()
+}
+
+func (p *Process) readStderr() {
+	var lines splitter
+	_ = readChunks(p.stderr, func(chunk []byte) {
+		lines.feed(chunk, p.out.stderr)
+		p.pace()
+	})
+	lines.flush(p.out.stderr)
+}
+
+func (p *Process) pace() {
+	if p.out.flooded() {
+		time.Sleep(overPace)
+	}
+}
+
+// await owns the end of the process: it waits for the leader, ends the rest of the tree,
+// collects what is left to read, and lets go of everything.
+func (p *Process) await() {
+	p.child.awaitExit()
+	p.mu.Lock()
+	p.gone = true
+	killed := p.killed
+	p.mu.Unlock()
+	close(p.exited)
+	p.killers.Wait() // from here on the tree is ours
+
+	// The leader is not reaped yet, so its pid still names its session and group.
+	p.child.killGroup()
+	survivors := p.tree.end(treeBound)
+	state, _ := p.child.reap()
+
+	until := time.Now().Add(drainPipes)
+	_ = p.stdout.SetReadDeadline(until)
+	_ = p.stderr.SetReadDeadline(until)
+	p.readers.Wait()
+	p.out.finish()
+	p.hangUp()
+	for _, f := range []*os.File{p.stdin, p.stdout, p.stderr} {
+		_ = f.Close()
+	}
+	_ = os.RemoveAll(p.dir)
+	if held := p.slot.release(); held && len(survivors) == 0 {
+		survivors = holders(p.tree.marks)
+	}
+	p.exit = exitCause(state, p.out, killed, survivors)
+	if p.exit.Signal == syscall.SIGKILL.String() && !killed {
+		p.exit.OOM = p.launcher.ooms.happened()
+	}
+	l := p.launcher
+	l.mu.Lock()
+	delete(l.live, p)
+	l.mu.Unlock()
+	if len(survivors) > 0 {
+		l.cfg.Log.Warn("processes outlived the end of their tree", "task", p.spec.Task, "pids", fmt.Sprint(survivors))
+	}
+	close(p.done)
+}
+
+// abandon lets go of what a process that could not be started has taken.
+func (p *Process) abandon() {
+	_ = os.RemoveAll(p.dir)
+	p.slot.release()
+}
+
+// hangUp ends the connection, after what the plugin has sent has been read.
+func (p *Process) hangUp() {
+	p.mu.Lock()
+	conn, s := p.conn, p.session
+	p.hung = true
+	p.mu.Unlock()
+	if s != nil {
+		select {
+		case <-s.ended:
+		case <-time.After(drainSession):
+		}
+	}
+	if conn != nil {
+		_ = conn.Close()
+	}
+	if s != nil {
+		s.cancel()
+		<-s.ended
+	}
+}
+
+// Info describes the process.
+func (p *Process) Info() task.ProcessInfo {
+	return task.ProcessInfo{PID: p.child.pid, State: "ready", Started: p.began, Version: p.spec.Version, Digest: p.spec.Digest}
+}
+
+// Kill ends the whole process tree with SIGKILL. It returns at once; Done tells when
+// nothing is left. It may be called again and at any time.
+func (p *Process) Kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.killed || p.gone {
+		return
+	}
+	p.killed = true
+	p.killers.Go(func() {
+		p.tree.note() // while it lives, every descendant can be told by its ancestry
+		p.child.killGroup()
+	})
+}
+
+// Done is closed when the process is reaped, its tree swept and everything of it let go.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Exit says how the process ended. It is valid after Done.
+func (p *Process) Exit() task.ExitCause { return p.exit }
+
+// ended says what an error of the connection means: mostly, that the process has ended.
+func (p *Process) ended(ctx context.Context, err error) error {
+	if status.Code(err) == codes.Unavailable {
+		// The connection breaks a moment before the exit is known.
+		select {
+		case <-p.exited:
+		case <-time.After(settle):
+		case <-ctx.Done():
+		}
+	}
+	if !closed(p.exited) {
+		return plain(err)
+	}
+	select {
+	case <-p.done:
+		return &ExitedError{Exit: p.exit}
+	case <-ctx.Done():
+		return plain(err)
+	}
+}
+
+// ExitedError says that a request failed because the process has ended.
+type ExitedError struct{ Exit task.ExitCause }
+
+func (e *ExitedError) Error() string { return "the process has ended: " + e.Exit.Text() }
+
+func hasName(kv, name string) bool {
+	return len(kv) > len(name) && kv[:len(name)] == name && kv[len(name)] == '='
+}

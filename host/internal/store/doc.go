@@ -1,0 +1,13 @@
+// Package store keeps what the host must remember: runs, slots that did not
+// run, status snapshots, overrides, checkpoints, published values and events.
+//
+// The contract is Store. Memory holds it for one life of the host; the
+// conformance tests in storetest are written against the contract, so that a
+// durable engine passes the same ones. The supervisor writes through
+// task.Journal, the runner through task.Values, the API reads through
+// task.Library. A writer never waits for a reader: every list is read in short
+// pieces, every value handed out is immutable.
+//
+// The store calls no one, except that committed events are handed to
+// Options.Publish. It decides nothing about tasks.
+package store

@@ -1,0 +1,60 @@
+package store
+
+import (
+	"io"
+	"time"
+
+	"github.com/taskhost/taskhost/host/internal/task"
+)
+
+// Store is the whole contract. Its methods are safe for concurrent use; what one
+// goroutine writes is kept in its order.
+type Store interface {
+	task.Journal
+	task.Values
+	task.Library
+	Events
+	// SetKeep bounds what is remembered of a task from now on; without it Options.Keep holds.
+	SetKeep(taskName string, k task.Keep)
+	io.Closer
+}
+
+// Events is the replay side of the feed.
+type Events interface {
+	// EventsSince returns the events after seq, oldest first. It reports false when events
+	// after seq are no longer known, or seq was never given out: the reader must read the
+	// whole anew. To miss nothing, subscribe to the feed first, replay then, and pass over
+	// what the feed repeats.
+	EventsSince(seq uint64) ([]task.Event, bool)
+	// LastEvent is the sequence of the newest event.
+	LastEvent() uint64
+}
+
+// Options of a store. The zero value of a field is its default.
+type Options struct {
+	Keep      task.Keep          // of tasks without SetKeep; zero fields are no bound
+	KeepTotal int                // ended runs in all, and slot records in all; 100,000
+	KeepBytes int64              // of ended runs in all, inputs and results included; 256 MiB
+	Ring      int                // events that can be replayed; 16,384
+	Publish   func([]task.Event) // takes committed events in order; it must not block and not call the store
+	Now       func() time.Time   // time.Now
+}
+
+func (o Options) withDefaults() Options {
+	if o.KeepTotal <= 0 {
+		o.KeepTotal = 100_000
+	}
+	if o.KeepBytes <= 0 {
+		o.KeepBytes = 256 << 20
+	}
+	if o.Ring <= 0 {
+		o.Ring = 16 << 10
+	}
+	if o.Publish == nil {
+		o.Publish = func([]task.Event) {}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}

@@ -1,0 +1,163 @@
+package supervisor
+
+import (
+	"time"
+
+	"github.com/taskhost/taskhost/host/internal/task"
+)
+
+// event is one thing that happened to a task. apply makes the change that the event
+// itself brings; what follows from it (and from the time) is settled for all events alike.
+type event interface {
+	apply(st *state, now time.Time)
+}
+
+type (
+	// booted: the task begins its life with what earlier lives left.
+	booted struct {
+		memory    task.Memory
+		hostPause *task.Override
+		draining  bool
+		unmet     []string
+	}
+	// ticked: wake's time has come.
+	ticked struct{}
+	// stepped: the wall clock was set, or the machine slept, by this much.
+	stepped struct{ by time.Duration }
+	// asked: a person's command.
+	asked struct {
+		command task.Command
+		to      chan<- answer
+	}
+	// reported: a process says something.
+	reported struct{ report task.Report }
+	// granted: the groups of the run with the ticket let it through.
+	granted struct{ ticket uint64 }
+	// gated: what depends_on waits for has changed.
+	gated struct{ unmet []string }
+	// followed: a run that after_run names has ended.
+	followed struct{ source task.Run }
+	// hostPaused: the host's pause began or (nil) ended.
+	hostPaused struct{ override *task.Override }
+	// drained: the host begins or ends a drain.
+	drained struct{ on bool }
+	// shutdown: the host ends; the task's runs have until then.
+	shutdown struct{ by time.Time }
+	// escalated: every stop moves on to this stage at least.
+	escalated struct{ mode task.StopMode }
+	// defined: the configuration says something new of the task.
+	defined struct{ definition }
+	// retired: the configuration names the task no longer.
+	retired struct{}
+)
+
+// decide is the whole of what a task does: it changes st for the event, which happened at
+// now, and returns the effects to be carried out, in order. It looks at no clock, waits for
+// nothing and does nothing else. The effects are valid until the next call.
+func decide(st *state, ev event, now time.Time) []effect {
+	now = now.Round(0) // compare by wall clock alone: steps are events
+	st.out, st.reply = st.out[:0], nil
+	st.late = task.MissedOverload
+	if st.closed {
+		return st.out
+	}
+	ev.apply(st, now)
+	st.settle(now)
+	return st.out
+}
+
+// settle brings the task to rest: after it, nothing is due until another event or wake.
+func (st *state) settle(now time.Time) {
+	for {
+		st.again = false
+		st.expire(now)
+		st.dueSlots(now)
+		st.keepGoing(now)
+		st.advance(now)
+		st.provision(now)
+		st.finishClosing(now)
+		if !st.again {
+			break
+		}
+	}
+	st.tellFacts()
+	st.show(now)
+	st.answer(now)
+	if st.closed {
+		st.do(doneEffect{removed: st.closing == closingRemove})
+	}
+}
+
+func (ticked) apply(*state, time.Time) {}
+
+// apply moves every deadline that counts elapsed time along with the clock. Slots stay
+// where they are: they are wall clock times, and the high-water mark keeps them from
+// coming twice.
+func (e stepped) apply(st *state, now time.Time) {
+	if e.by > 0 {
+		st.late = task.MissedClock
+	}
+	shift := func(t *time.Time) {
+		if !t.IsZero() {
+			*t = t.Add(e.by)
+		}
+	}
+	shift(&st.restartAt)
+	shift(&st.launchAt)
+	shift(&st.shutdownBy)
+	for _, p := range st.procs {
+		shift(&p.deadline)
+		shift(&p.launched)
+	}
+	for _, r := range st.runs {
+		shift(&r.Deadline)
+		shift(&r.began)
+		shift(&r.sign)
+		if r.phase == waitRetry {
+			shift(&r.due)
+		}
+		if r.Stop != nil {
+			stop := *r.Stop
+			shift(&stop.Deadline)
+			shift(&stop.KillAt)
+			r.Stop = &stop
+		}
+	}
+	st.refreshNextSlot()
+	st.dirty = true
+}
+
+// wake returns when time alone makes something due, as seen right after a decision at
+// now; zero is never.
+func wake(st *state, now time.Time) time.Time {
+	var at time.Time
+	by := func(t time.Time) {
+		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
+			at = t
+		}
+	}
+	st.eachDeadline(by, now)
+	return at
+}
+
+// eachDeadline calls by with every time at which settle has something to do.
+func (st *state) eachDeadline(by func(time.Time), now time.Time) {
+	for _, o := range []*task.Override{st.overrides.Paused, st.hostPause} {
+		if o != nil {
+			by(o.Until)
+		}
+	}
+	if !st.slotHeld() {
+		by(st.nextSlot)
+	}
+	if st.mayKeepGoing() {
+		by(st.restartAt)
+	}
+	for _, p := range st.procs {
+		by(p.deadline)
+	}
+	for _, r := range st.runs {
+		st.eachRunDeadline(r, by)
+	}
+	st.eachProcessDeadline(by, now)
+}

@@ -1,0 +1,99 @@
+package supervisor
+
+import (
+	"time"
+
+	"github.com/taskhost/taskhost/host/internal/task"
+)
+
+// effect is one thing that the loop does because decide says so. Effects are carried out in order.
+type effect interface{ effect() }
+
+type (
+	// Of the engine.
+	launchEffect struct {
+		id  task.ProcessID
+		def *task.Definition
+	}
+	startRunEffect struct {
+		id    task.ProcessID
+		start task.RunStart
+	}
+	drainEffect struct {
+		id       task.ProcessID
+		run      string
+		deadline time.Duration
+		reason   string
+	}
+	cancelEffect struct {
+		id       task.ProcessID
+		run      string
+		cause    task.CancelCause
+		deadline time.Duration
+	}
+	closeEffect struct{ id task.ProcessID }
+	killEffect  struct{ id task.ProcessID }
+	grantEffect struct {
+		id      task.ProcessID
+		request uint64
+		granted bool
+	}
+
+	// Of the journal.
+	saveRunEffect    struct{ run task.Run }
+	saveSlotEffect   struct{ record task.SlotRecord }
+	saveStatusEffect struct{ status task.Status }
+	eventEffect      struct{ event task.Event }
+	// overridesEffect saves first and then answers, when there is a reply.
+	overridesEffect struct {
+		overrides task.Overrides
+		reply     *reply
+	}
+	replyEffect struct{ reply *reply }
+
+	// Of the fleet.
+	acquireEffect struct {
+		ticket uint64
+		groups []string
+	}
+	releaseEffect struct{ ticket uint64 }
+	factsEffect   struct{ facts facts }
+	endedEffect   struct{ run task.Run }
+	// doneEffect is the last one: the task is gone, or down for the end of the host.
+	doneEffect struct{ removed bool }
+)
+
+func (launchEffect) effect()     {}
+func (startRunEffect) effect()   {}
+func (drainEffect) effect()      {}
+func (cancelEffect) effect()     {}
+func (closeEffect) effect()      {}
+func (killEffect) effect()       {}
+func (grantEffect) effect()      {}
+func (saveRunEffect) effect()    {}
+func (saveSlotEffect) effect()   {}
+func (saveStatusEffect) effect() {}
+func (eventEffect) effect()      {}
+func (overridesEffect) effect()  {}
+func (replyEffect) effect()      {}
+func (acquireEffect) effect()    {}
+func (releaseEffect) effect()    {}
+func (factsEffect) effect()      {}
+func (endedEffect) effect()      {}
+func (doneEffect) effect()       {}
+
+// reply is the answer to a command on its way to who asked.
+type reply struct {
+	to     chan<- answer // has room for it
+	answer answer
+	runs   []*run // those the answer shows, as they are when the decision is complete
+	ended  []task.Run
+}
+
+// answer is what a command brought about.
+type answer struct {
+	reply task.Reply
+	err   error
+}
+
+func (st *state) do(e effect) { st.out = append(st.out, e) }

@@ -1,0 +1,176 @@
+package supervisor
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/taskhost/taskhost/host/internal/task"
+)
+
+// expire acts on every deadline that has passed.
+func (st *state) expire(now time.Time) {
+	passed := func(t time.Time) bool { return !t.IsZero() && !t.After(now) }
+	if p := st.overrides.Paused; p != nil && passed(p.Until) {
+		st.overrides.Paused, st.dirty = nil, true
+		st.do(overridesEffect{overrides: st.overrides})
+		st.tell("task", "resumed", "", "its pause is over", now)
+	}
+	if p := st.hostPause; p != nil && passed(p.Until) {
+		st.hostPause, st.dirty = nil, true
+	}
+	for _, p := range st.procs {
+		st.processOverdue(p, now)
+	}
+	for _, r := range st.runs {
+		if r.phase == live {
+			st.expireRun(r, now, passed)
+		}
+	}
+}
+
+func (st *state) expireRun(r *run, now time.Time, passed func(time.Time) bool) {
+	st.stopOverdue(r, now)
+	if r.Stop == nil && passed(r.Deadline) {
+		st.stopRun(r, stop{stage: task.StageCancel, why: whyTimeout, actor: hostActor, reason: "timeout"}, now)
+	}
+	if at := st.readyBy(r); passed(at) {
+		st.stopRun(r, stop{stage: task.StageCancel, why: whyReady, actor: hostActor, reason: whyReady.text()}, now)
+	}
+	if at := st.signBy(r); passed(at) {
+		if st.def.Continuous.Watchdog.Action == task.WatchdogAlarm {
+			r.silent, st.dirty = true, true
+			st.tell("run", "silent", r.ID, whyWatchdog.text(), now)
+		} else {
+			st.stopRun(r, stop{stage: task.StageCancel, why: whyWatchdog, actor: hostActor, reason: whyWatchdog.text()}, now)
+		}
+	}
+	if at := st.stuckAt(r); passed(at) {
+		r.stuck, st.dirty = true, true
+		st.tell("run", "stuck", r.ID, "at work for longer than stuck_after", now)
+	}
+}
+
+// readyBy is when the live run must have become ready; zero is never.
+func (st *state) readyBy(r *run) time.Time {
+	limit := st.def.Continuous.Ready.Timeout
+	if st.def.Mode != task.Continuous || limit == 0 || st.ready || r.Stop != nil {
+		return time.Time{}
+	}
+	return r.began.Add(limit)
+}
+
+// signBy is when the watchdog takes a silent run for hung; zero is never.
+func (st *state) signBy(r *run) time.Time {
+	limit := st.def.Continuous.Watchdog.Timeout
+	if st.def.Mode != task.Continuous || limit == 0 || r.Stop != nil || r.silent || !r.entered {
+		return time.Time{}
+	}
+	return r.sign.Add(limit)
+}
+
+// stuckAt is when a run has been at work for suspiciously long; zero is never.
+func (st *state) stuckAt(r *run) time.Time {
+	if st.def.Mode == task.Continuous || st.def.StuckAfter == 0 || r.stuck {
+		return time.Time{}
+	}
+	return r.began.Add(st.def.StuckAfter)
+}
+
+func (st *state) eachRunDeadline(r *run, by func(time.Time)) {
+	switch r.phase {
+	case live:
+		if r.Stop != nil {
+			by(r.Stop.Deadline)
+		} else {
+			by(r.Deadline)
+		}
+		by(st.readyBy(r))
+		by(st.signBy(r))
+		by(st.stuckAt(r))
+	case waitDue:
+		by(r.due)
+	case waitRetry:
+		if st.mayStart() {
+			by(r.due)
+		}
+	}
+}
+
+func (st *state) becameReady(p *process, e task.BecameReady, now time.Time) {
+	st.setReady(true)
+	if r := p.run; r != nil {
+		r.sign, r.silent = now, false
+		r.moment("ready", e.Note, now)
+	}
+}
+
+func (st *state) signOfLife(p *process, e task.Alive, now time.Time) {
+	r := p.run
+	if r == nil || e.Run != "" && e.Run != r.ID {
+		return
+	}
+	if r.silent {
+		st.dirty = true
+	}
+	r.sign, r.silent = now, false
+	if e.Progress != nil {
+		r.Progress, st.dirty = e.Progress, true
+		st.tell("run", "progress", r.ID, e.Progress.Note, now)
+		st.save(r)
+	}
+}
+
+// health says what is wrong with the task although it may be running.
+func (st *state) health(now time.Time) task.Health {
+	var reasons []task.Reason
+	add := func(code, text string) { reasons = append(reasons, task.Reason{Code: code, Text: text}) }
+	if st.failed != nil {
+		reasons = append(reasons, *st.failed)
+	}
+	if st.failures > 0 && st.failed == nil {
+		text := "the last run " + pastTense(st.last)
+		if st.failures > 1 {
+			text = fmt.Sprintf("%d runs in a row failed; the last %s", st.failures, pastTense(st.last))
+		}
+		add("failing", text)
+	}
+	if st.crashLoop {
+		add("crash_loop", "it keeps failing and is tried again at the longest delay")
+	}
+	if st.launchFails > 0 {
+		text := "its process ended while it had no run"
+		if st.launchErr != nil {
+			text = st.launchErr.Error()
+		}
+		add("process", text)
+	}
+	if st.skips >= overlapAlarm {
+		add("overlap", count(st.skips, "slot")+" in a row found the run before still at work")
+	}
+	for _, r := range st.runs {
+		if r.stuck {
+			add("stuck", fmt.Sprintf("run %s has been at work since %s", r.ID, r.began.UTC().Format(time.RFC3339)))
+		}
+		if r.silent {
+			add("watchdog", fmt.Sprintf("run %s has given no sign of life since %s", r.ID, r.sign.UTC().Format(time.RFC3339)))
+		}
+		if r.Stop != nil && r.Stop.Stage == task.StageKill && now.Sub(r.Stop.KillAt) > task.KillBound {
+			add("unkillable", fmt.Sprintf("run %s was killed, but its process has not ended", r.ID))
+		}
+	}
+	return task.Health{OK: len(reasons) == 0, Reasons: reasons}
+}
+
+func pastTense(s *task.RunSummary) string {
+	switch {
+	case s == nil:
+		return "failed"
+	case s.Outcome == task.OutcomeTimedOut:
+		return "timed out"
+	case s.Outcome == task.OutcomeLost:
+		return "was lost: the host ended under it"
+	case s.Error != "":
+		return "failed: " + s.Error
+	}
+	return "failed"
+}

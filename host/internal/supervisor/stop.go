@@ -1,0 +1,359 @@
+package supervisor
+
+import (
+	"reflect"
+	"time"
+
+	"github.com/taskhost/taskhost/host/internal/task"
+)
+
+const (
+	// closeBound is how long a process without a run may take to close what it holds open.
+	closeBound = 5 * time.Second
+	// hostActor stands for the host where a person's name would stand.
+	hostActor = "host"
+)
+
+// stop is one request to take runs down the ladder.
+type stop struct {
+	stage   task.Stage
+	why     why
+	actor   string
+	reason  string
+	timeout time.Duration // of the stage it begins in; 0 is the ladder's own
+}
+
+// stopRun takes a run down the ladder, from s.stage or further down it. It reports
+// whether that changed anything: a call never moves a run up.
+func (st *state) stopRun(r *run, s stop, now time.Time) bool {
+	if r.phase != live {
+		return false
+	}
+	stronger := s.why > r.why && (s.why == whyCancel || r.why == whyNone)
+	if stronger {
+		r.why = s.why
+	}
+	if r.Stop == nil {
+		r.Stop = &task.StopInfo{From: s.stage, Began: now, Actor: s.actor, Reason: s.reason}
+		r.State = task.RunStopping
+		st.enterStage(r, s.stage, s, now)
+		return true
+	}
+	if s.stage.Rank() > r.Stop.Stage.Rank() {
+		escalated := *r.Stop
+		escalated.EscalatedBy = s.actor
+		r.Stop = &escalated
+		st.enterStage(r, s.stage, s, now)
+		return true
+	}
+	if s.stage == r.Stop.Stage && s.timeout > 0 && s.stage != task.StageKill {
+		return st.shortenStage(r, now.Add(s.timeout)) || stronger
+	}
+	return stronger
+}
+
+// enterStage begins a stage of the ladder. A stage without time is passed over.
+func (st *state) enterStage(r *run, stage task.Stage, s stop, now time.Time) {
+	ladder := st.ladder(now)
+	if s.timeout > 0 {
+		switch stage {
+		case task.StageDrain:
+			ladder.Drain = min(ladder.Drain, s.timeout)
+		case task.StageCancel:
+			ladder.Cancel = min(ladder.Cancel, s.timeout)
+		}
+	}
+	escalatedByTime := r.Stop.Stage != task.StageNone && s.actor == ""
+	if stage == task.StageDrain && ladder.Drain <= 0 {
+		stage = task.StageCancel
+	}
+	if stage == task.StageCancel && ladder.Cancel <= 0 {
+		stage = task.StageKill
+	}
+	info := *r.Stop
+	info.Stage = stage
+	switch stage {
+	case task.StageDrain:
+		info.Deadline = now.Add(ladder.Drain)
+		info.KillAt = info.Deadline.Add(ladder.Cancel)
+		st.do(drainEffect{id: r.proc.id, run: r.ID, deadline: ladder.Drain, reason: s.reason})
+	case task.StageCancel:
+		info.Deadline = now.Add(ladder.Cancel)
+		info.KillAt = info.Deadline
+		st.do(cancelEffect{id: r.proc.id, run: r.ID, cause: r.cause(escalatedByTime), deadline: ladder.Cancel})
+	default:
+		info.Deadline = now.Add(task.KillBound)
+		info.KillAt = now
+		st.killProcess(r.proc, now)
+	}
+	r.Stop = &info
+	r.moment(string(stage), s.reason, now)
+	st.tell("run", "stage", r.ID, string(stage), now)
+	st.save(r)
+	st.dirty = true
+}
+
+// ladder is the task's, shortened by what is left until the host's own end.
+func (st *state) ladder(now time.Time) task.Ladder {
+	ladder := st.def.Stop
+	if st.closing != closingShutdown || st.shutdownBy.IsZero() {
+		return ladder
+	}
+	left := max(0, st.shutdownBy.Sub(now)-task.KillBound)
+	ladder.Cancel = min(ladder.Cancel, left)
+	ladder.Drain = min(ladder.Drain, left-ladder.Cancel)
+	return ladder
+}
+
+// shortenStage brings the deadline of the run's stage forward.
+func (st *state) shortenStage(r *run, deadline time.Time) bool {
+	if !deadline.Before(r.Stop.Deadline) {
+		return false
+	}
+	info := *r.Stop
+	info.KillAt = info.KillAt.Add(deadline.Sub(info.Deadline))
+	info.Deadline = deadline
+	r.Stop, st.dirty = &info, true
+	st.save(r)
+	return true
+}
+
+// stopOverdue moves a run on whose stage has used up its time.
+func (st *state) stopOverdue(r *run, now time.Time) {
+	if r.phase != live || r.Stop == nil || r.Stop.Deadline.After(now) {
+		return
+	}
+	switch r.Stop.Stage {
+	case task.StageDrain:
+		st.enterStage(r, task.StageCancel, stop{reason: "drain took too long"}, now)
+	case task.StageCancel:
+		st.enterStage(r, task.StageKill, stop{reason: "cancel took too long"}, now)
+	default:
+		// The kill is repeated for as long as the engine has not seen the end.
+		info := *r.Stop
+		info.Deadline = now.Add(task.KillBound)
+		r.Stop, st.dirty = &info, true
+		st.do(killEffect{r.proc.id})
+	}
+}
+
+// cause tells author code why its context ends.
+func (r *run) cause(byTime bool) task.CancelCause {
+	switch {
+	case r.why == whyTimeout || r.why == whyWatchdog || r.why == whyReady:
+		return task.CauseTimeout
+	case byTime:
+		return task.CauseStopTimeout
+	}
+	return task.CauseCancelled
+}
+
+// stopAll takes every live run down the ladder and ends the processes; what only waits is
+// settled by dropWaiting. It reports whether anything moved and returns the runs concerned.
+func (st *state) stopAll(s stop, now time.Time) (changed bool, runs []*run) {
+	runs = st.live()
+	for _, r := range runs {
+		changed = st.stopRun(r, s, now) || changed
+	}
+	for _, p := range st.procs {
+		if p.run == nil {
+			changed = st.endProcess(p, s.stage == task.StageKill, now) || changed
+		}
+	}
+	return changed, runs
+}
+
+// endWaiting ends the runs that are in no process, because their task is stopped or gone.
+func (st *state) endWaiting(actor, reason string, now time.Time) (runs []*run) {
+	for _, r := range append([]*run(nil), st.runs...) {
+		if r.phase == live || r.phase == waitStart {
+			continue
+		}
+		runs = append(runs, r)
+		if len(r.Attempts) > 0 && st.resumes(r) && st.closing != closingRemove {
+			st.leaveGroups(r)
+			st.waitForStart(r, now)
+			continue
+		}
+		if r.phase == waitRetry || len(r.Attempts) > 0 {
+			r.Note = "no retry: the task was stopped"
+			st.restoreOutcome(r)
+			st.endRun(r, now)
+			continue
+		}
+		st.endQueued(r, task.OutcomeCancelled, actor, reason, now)
+	}
+	return runs
+}
+
+// restoreOutcome gives a run that waited for another attempt the outcome of its last one.
+func (st *state) restoreOutcome(r *run) {
+	last := r.Attempts[len(r.Attempts)-1]
+	r.Outcome, r.Error = last.Outcome, last.Error
+	if r.EndedIn == "" {
+		r.EndedIn = "return"
+	}
+}
+
+// keepWaiting parks the runs that are in no process until the host is back.
+func (st *state) keepWaiting(now time.Time) {
+	for _, r := range append([]*run(nil), st.runs...) {
+		switch {
+		case r.phase == live || r.phase == waitStart:
+		case !r.saved:
+			st.forget(r)
+			st.noteSlots(task.SkippedShutdown, r.Slot, r.Slot, 1, "", now)
+		default:
+			st.leaveGroups(r)
+			r.phase, r.seated, r.why = waitStart, false, whyNone
+			st.explainWait(r, now)
+			st.save(r)
+		}
+	}
+}
+
+// extend answers author code that asks for more time.
+func (st *state) extend(p *process, e task.Extension, now time.Time) {
+	r := p.run
+	ok := r != nil && r.ID == e.Run && st.extendRun(r, now.Add(e.By), now)
+	st.do(grantEffect{id: p.id, request: e.Request, granted: ok})
+}
+
+// extendRun moves the deadline that is next for the run: the drain's, else the attempt's.
+// A wish that goes beyond a bound is refused as a whole.
+func (st *state) extendRun(r *run, until, now time.Time) bool {
+	r.sign, r.silent = now, false
+	bound := func(from time.Time) bool { return st.def.MaxTimeout > 0 && until.Sub(from) > st.def.MaxTimeout }
+	switch r.stage() {
+	case task.StageNone:
+		if r.Deadline.IsZero() || !until.After(r.Deadline) {
+			return true
+		}
+		if bound(r.began) {
+			return false
+		}
+		r.Deadline = until
+	case task.StageDrain:
+		if !until.After(r.Stop.Deadline) {
+			return true
+		}
+		cancel := st.ladder(now).Cancel
+		if bound(r.Stop.Began) || st.closing == closingShutdown && until.Add(cancel+task.KillBound).After(st.shutdownBy) {
+			return false
+		}
+		info := *r.Stop
+		info.Deadline, info.KillAt = until, until.Add(cancel)
+		r.Stop = &info
+	default:
+		return false
+	}
+	r.moment("extended", "", now)
+	st.save(r)
+	st.dirty = true
+	return true
+}
+
+func (e escalated) apply(st *state, now time.Time) {
+	if st.closing != closingShutdown && st.closing != closingRemove {
+		return
+	}
+	st.stopAll(stop{stage: e.mode.Stage(), why: whyStop, actor: hostActor, reason: "the host was told to hurry"}, now)
+}
+
+func (e shutdown) apply(st *state, now time.Time) {
+	if st.closing != closingRemove {
+		st.closing = closingShutdown
+	}
+	st.shutdownBy = e.by
+	st.draining = true
+	st.stopAll(stop{stage: task.StageDrain, why: whyStop, actor: hostActor, reason: "the host shuts down"}, now)
+	if st.closing == closingShutdown {
+		st.keepWaiting(now)
+	}
+	st.dirty = true
+}
+
+func (e drained) apply(st *state, now time.Time) {
+	if st.closing == closingShutdown || st.draining == e.on {
+		return
+	}
+	st.draining, st.dirty = e.on, true
+	if e.on && st.def.Mode == task.Continuous {
+		st.stopAll(stop{stage: task.StageDrain, why: whyStop, actor: hostActor, reason: "the host drains"}, now)
+	}
+}
+
+func (e retired) apply(st *state, now time.Time) {
+	if st.closing == closingShutdown {
+		return
+	}
+	st.closing, st.next = closingRemove, nil
+	st.stopAll(stop{stage: task.StageDrain, why: whyStop, actor: hostActor, reason: "the task is no longer declared"}, now)
+	for _, r := range append([]*run(nil), st.runs...) {
+		if r.phase == waitStart {
+			r.Outcome = task.OutcomeInterrupted
+			st.endRun(r, now)
+		}
+	}
+	st.endWaiting(hostActor, "the task is no longer declared", now)
+	st.refreshNextSlot()
+	st.dirty = true
+}
+
+func (e defined) apply(st *state, now time.Time) {
+	if st.closing == closingShutdown {
+		return
+	}
+	next := e.definition
+	if st.closing == closingNone && !needsRestart(st.def, next.def) {
+		st.adopt(next, now)
+		return
+	}
+	st.next = &next
+	st.closing = closingRestart
+	st.stopAll(stop{stage: task.StageDrain, why: whyStop, actor: hostActor, reason: "its declaration changed"}, now)
+	st.dirty = true
+}
+
+// finishClosing goes on, or ends the task, once nothing of it is left in a process.
+func (st *state) finishClosing(now time.Time) {
+	if st.closing == closingNone || st.closed || len(st.procs) > 0 || len(st.live()) > 0 {
+		return
+	}
+	if st.closing != closingRestart {
+		st.closed = true
+		return
+	}
+	st.closing = closingNone
+	st.completed, st.restartAt, st.launchFails = false, time.Time{}, 0
+	st.launchErr, st.launchAt = nil, time.Time{}
+	if st.next != nil {
+		next := *st.next
+		st.next = nil
+		st.failed = nil
+		st.adopt(next, now)
+	}
+	st.refreshNextSlot()
+	st.again, st.dirty = true, true
+}
+
+// adopt makes a new definition the task's own. Its slots count from now: a changed
+// schedule catches nothing up.
+func (st *state) adopt(next definition, now time.Time) {
+	old := st.def
+	st.def, st.gen, st.plan = next.def, next.gen, next.plan
+	if !reflect.DeepEqual(old.Schedule, next.def.Schedule) || old.Mode != next.def.Mode {
+		st.lastSlot = latest(st.lastSlot, now)
+		st.startedAt = now
+	}
+	was := st.on
+	st.on = st.wished()
+	if st.on && !was {
+		st.turnOn(now)
+	}
+	if !st.on {
+		st.turnOff(stop{stage: task.StageDrain, why: whyStop, actor: hostActor, reason: "disabled in its declaration"}, now)
+	}
+	st.refreshNextSlot()
+	st.dirty = true
+}
