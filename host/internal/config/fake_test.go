@@ -1,0 +1,112 @@
+package config
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/taskhost/taskhost/host/internal/catalog"
+	"github.com/taskhost/taskhost/host/internal/task"
+	"github.com/taskhost/taskhost/sdk/schema"
+	"github.com/taskhost/taskhost/sdk/wire"
+)
+
+// The configs of the plugins that tests know.
+type checkConfig struct {
+	URL          string        `task:"url" doc:"what is looked at"`
+	Method       string        `task:"method,optional" default:"GET" oneof:"GET HEAD POST" doc:"the request's method"`
+	Timeout      time.Duration `task:"timeout,optional" default:"10s" doc:"of one request"`
+	ExpectStatus []int         `task:"expect_status,optional" min:"1" doc:"the accepted answers"`
+	Token        string        `task:"token,optional,sensitive" doc:"sent as bearer token"`
+	Headers      []header      `task:"header,block" doc:"sent with the request"`
+}
+
+type header struct {
+	Name  string `task:"name,label"`
+	Value string `task:"value"`
+}
+
+type execConfig struct {
+	Command []string          `task:"command,optional"`
+	Shell   string            `task:"shell,optional"`
+	Input   string            `task:"input,optional"`
+	Env     map[string]string `task:"env,optional"`
+}
+
+type limitsConfig struct {
+	Least int `task:"least"`
+	Most  int `task:"most"`
+}
+
+// fakePlugins behaves as the catalog does, over plugins made of real schemas.
+type fakePlugins struct {
+	plugins map[string]wire.Description
+}
+
+// digestOf is the digest of a fake plugin's binary.
+func digestOf(name string) string {
+	return strings.Repeat(fmt.Sprintf("%02x", len(name)), 32)
+}
+
+func body[T any]() schema.Body {
+	b, err := schema.Of[T]()
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func newFakePlugins() fakePlugins {
+	return fakePlugins{map[string]wire.Description{
+		"http": {Plugin: "http", Version: "1.4.0", Types: []wire.Type{
+			{Name: "check", Modes: []string{"periodic", "on_demand"}, Config: body[checkConfig]()},
+			{Name: "fetch", Modes: []string{"continuous"}, Config: body[struct{}]()},
+		}},
+		"exec":   {Plugin: "exec", Types: []wire.Type{{Name: "command", Modes: []string{"periodic", "continuous", "on_demand"}, Config: body[execConfig]()}}},
+		"looper": {Plugin: "looper", Types: []wire.Type{{Name: "loop", Modes: []string{"continuous"}, Loop: true, Config: body[struct{}]()}}},
+		"limits": {Plugin: "limits", Types: []wire.Type{{Name: "limits", Modes: []string{"on_demand"}, Config: body[limitsConfig](), Validates: true}}},
+		"strange": {Plugin: "strange", Types: []wire.Type{{Name: "strange", Modes: []string{"on_demand"},
+			Config: schema.Body{Attributes: []schema.Attribute{{Name: "Not A Name"}}}}}},
+		"empty": {Plugin: "empty"},
+	}}
+}
+
+func (f fakePlugins) Open(_ context.Context, spec catalog.Spec) (*catalog.Plugin, error) {
+	switch spec.Name {
+	case "broken":
+		return nil, &task.LaunchError{Kind: task.LaunchNotPlugin, Detail: `plugin "broken" is not a taskhost plugin: it printed "hello"`, Remedy: "build it with the SDK"}
+	case "script":
+		return nil, &task.LaunchError{Kind: task.LaunchNotExec, Detail: `plugin "script" (bin/script) is not executable`, Remedy: "chmod +x it"}
+	case "gone":
+		return nil, &task.LaunchError{Kind: task.LaunchMissing, Detail: `plugin "gone": ` + spec.Path + ` does not exist`}
+	}
+	d, known := f.plugins[spec.Name]
+	if !known {
+		return nil, &task.LaunchError{Kind: task.LaunchMissing, Detail: "no such binary"}
+	}
+	digest := digestOf(spec.Name)
+	if spec.SHA256 != "" && spec.SHA256 != digest {
+		return nil, &task.LaunchError{Kind: task.LaunchChecksum,
+			Detail: fmt.Sprintf("plugin %q has the digest %s, not %s", spec.Name, digest, spec.SHA256),
+			Remedy: "if the new binary is meant, write its digest here"}
+	}
+	return &catalog.Plugin{Name: spec.Name, Path: "/copies/" + digest + "/" + spec.Name, Digest: digest, Description: d}, nil
+}
+
+func (f fakePlugins) List(string) ([]string, error) { return sortedKeys(f.plugins), nil }
+
+// Validate refuses limits whose least is above most.
+func (f fakePlugins) Validate(_ context.Context, p *catalog.Plugin, _ string, msgpack []byte) ([]schema.Problem, error) {
+	var c limitsConfig
+	if err := schema.Unmarshal(p.Description.Types[0].Config, msgpack, &c); err != nil {
+		return nil, err
+	}
+	if c.Most == 13 {
+		return []schema.Problem{{Path: []schema.PathStep{schema.Attr("most")}, Summary: "13 brings bad luck", Warning: true}}, nil
+	}
+	if c.Least <= c.Most {
+		return nil, nil
+	}
+	return []schema.Problem{{Path: []schema.PathStep{schema.Attr("least")}, Summary: fmt.Sprintf("%d is above most", c.Least), Detail: "swap the two"}}, nil
+}

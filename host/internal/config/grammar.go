@@ -1,0 +1,217 @@
+package config
+
+import (
+	"slices"
+)
+
+// The language, block by block. The decoder reads nothing that is not in here.
+var (
+	keepShape = &shape{
+		name: "keep", doc: "How much is remembered of a task. In host, the default of every task.",
+		attrs: []attribute{
+			{"succeeded", kindInt, "1000", "Runs that succeeded."},
+			{"failed", kindInt, "1000", "Runs that did not."},
+			{"slots", kindInt, "1000", "Records of slots that did not run."},
+			{"age", kindDuration, "30d", "Older records are forgotten, except the last of each kind."},
+			{"logs", kindSize, "16MiB", "Size of the task's log files together."},
+		},
+	}
+
+	retryShape = &shape{
+		name: "retry", doc: "Further attempts of a run that failed. Periodic and on-demand tasks only.",
+		attrs: []attribute{
+			{"attempts", kindInt, "1", "All tries, the first included."},
+			{"backoff", kindDuration, "1s", "Before the second try; doubles with each further one."},
+			{"max_backoff", kindDuration, "1m", "The longest that backoff grows to."},
+			{"on", kindTexts, "every class but permanent, unhealthy and config", "Classes of errors after which another try is made: error, permanent, retry, unhealthy, panic, crash, timeout, launch, config, watchdog."},
+		},
+	}
+
+	stopShape = &shape{
+		name: "stop", doc: "The ladder of a stop, one attribute per stage, named after it. The kill stage has 2 s.",
+		attrs: []attribute{
+			{"drain", kindDuration, "10s", "For finishing what is at work, before the context is cancelled."},
+			{"cancel", kindDuration, "5s", "For returning after the context was cancelled, before the process tree is killed."},
+		},
+	}
+
+	catchUpShape = &shape{
+		name: "catch_up", doc: "What happens to slots that passed while the host could not run them.",
+		attrs: []attribute{
+			{"policy", kindText, "latest with cron, none with every", "One of none, latest, all."},
+			{"window", kindDuration, "half the distance to the next slot, at most 12h", "Older slots are recorded as missed."},
+			{"max", kindInt, "10", "With policy all: how many runs at most."},
+		},
+	}
+
+	periodicShape = &shape{
+		name: "periodic", doc: "A run for every slot of a schedule. Exactly one of every, after and cron is given.",
+		attrs: []attribute{
+			{"every", kindDuration, "", "Fixed rate on a grid from the epoch, never drifting."},
+			{"after", kindDuration, "", "Fixed delay from the end of the last run; 0s is legal."},
+			{"cron", kindTextList, "", "Five fields (names, ranges, steps, lists) or @hourly … @yearly; day-of-month OR day-of-week as crontab has it."},
+			{"offset", kindDuration, "from a hash of the task's name", "With every: the phase of the grid."},
+			{"time_zone", kindText, "host.time_zone", "With cron: an IANA name."},
+			{"jitter", kindDuration, "0s", "Each run begins up to this much after its slot."},
+			{"overlap", kindText, "skip", "A slot that is due while a run is going: skip, queue, cancel_running, allow."},
+			{"max_parallel", kindInt, "10", "With overlap allow: runs side by side, a process each."},
+			{"run_on_start", kindBool, "false", "A run at once when the task starts."},
+		},
+		blocks: []*shape{catchUpShape},
+	}
+
+	continuousShape = &shape{
+		name: "continuous", doc: "One run that is kept going.",
+		attrs: []attribute{
+			{"pause", kindDuration, "0s", "Between the steps, for types that are called step by step."},
+		},
+		blocks: []*shape{
+			{
+				name: "restart", doc: "What happens when the run has ended.",
+				attrs: []attribute{
+					{"policy", kindText, "on_failure", "One of on_failure, always, never."},
+					{"backoff", kindDuration, "1s", "Before the first restart; doubles with each failure."},
+					{"max_backoff", kindDuration, "1m", "The longest that backoff grows to."},
+					{"reset_after", kindDuration, "1m", "This much health forgets earlier failures."},
+					{"max_failures", kindInt, "5", "More than this many within window is a crash loop."},
+					{"window", kindDuration, "10m", "See max_failures."},
+				},
+			},
+			{
+				name: "ready", doc: "Bounds the time in which the task must become ready.",
+				attrs: []attribute{
+					{"timeout", kindDuration, "no bound", "After it, the task is stopped and restarted as after a failure."},
+				},
+			},
+			{
+				name: "watchdog", doc: "Expects signs of life: beats, progress, published values, commits.",
+				attrs: []attribute{
+					{"timeout", kindDuration, "off", "The longest silence."},
+					{"action", kindText, "restart", "One of restart, alarm."},
+				},
+			},
+		},
+	}
+
+	onDemandShape = &shape{name: "on_demand", doc: "Runs only when asked, or after another task's run."}
+
+	// commonAttrs and commonBlocks may stand in a task and in defaults.
+	commonAttrs = []attribute{
+		{"plugin", kindText, "", "The plugin that serves the task."},
+		{"type", kindText, "the plugin's only type", "Which of the plugin's types."},
+		{"labels", kindTextMap, "{}", "For selecting tasks."},
+		{"enabled", kindBool, "true", "false: the task is stopped until somebody starts it."},
+		{"user", kindText, "the host's", "The account under which the plugin process runs."},
+		{"env", kindTextMap, "{}", "Environment of the plugin process, beside a short allow-list; null leaves a name out."},
+		{"timeout", kindDuration, "none", "Of one attempt; the ladder then begins at cancel."},
+		{"max_timeout", kindDuration, "no bound", "How far a run may extend its timeout."},
+		{"stuck_after", kindDuration, "three periods, at least 10m", "A run that takes longer raises an alarm. Not for continuous tasks."},
+		{"process", kindText, "auto", "How long a process lives: auto, task (always resident), run (one per run)."},
+		{"idle", kindDuration, "1m", "With process auto: how near the next slot keeps a process resident."},
+		{"start_timeout", kindDuration, "1m", "Launch, handshake and opening together."},
+		{"on_interrupt", kindText, "resume when the run saved values of its own, otherwise drop", "What becomes of a run that was stopped before its work was done: resume, drop."},
+		{"groups", kindTexts, "[]", "The groups whose bounds the runs count in. Not for continuous tasks."},
+		{"depends_on", kindTextMap, "{}", "Other tasks (an instance, or a block for all of its instances) and what to wait for before the first start: started, ready, completed, succeeded."},
+	}
+	commonBlocks = []*shape{periodicShape, continuousShape, onDemandShape, retryShape, stopShape, keepShape}
+
+	taskShape = &shape{
+		name: "task", label: "name", repeat: true, doc: "A task. Exactly one of periodic, continuous and on_demand is given; after_run alone implies on_demand.",
+		attrs: slices.Concat([]attribute{
+			{"description", kindText, "", "One line for people."},
+			{"for_each", kindAny, "", "A map or a set of strings: one instance per element, named task.key; each.key and each.value hold the element."},
+			{"instances", kindInt, "", "That many instances, named task.1, task.2, …; each.key holds the number."},
+		}, commonAttrs),
+		blocks: slices.Concat(commonBlocks, []*shape{
+			{
+				name: "after_run", label: "task", repeat: true, doc: "One run for every run of the named task (or of an instance of the named block) that ended so.",
+				attrs: []attribute{
+					{"outcome", kindTexts, `["succeeded"]`, "Any of succeeded, failed, timed_out, cancelled, interrupted, lost, skipped."},
+				},
+			},
+			{name: "config", free: true, doc: "What the plugin's type takes, by the schema that the plugin publishes; dynamic blocks may stand in it."},
+		}),
+	}
+
+	defaultsShape = &shape{
+		name: "defaults", doc: "Attributes and blocks of every task. A task's own value wins; blocks merge by attribute. A mode block gives values to the tasks that have this mode.",
+		attrs: commonAttrs, blocks: commonBlocks,
+	}
+
+	hostShape = &shape{
+		name: "host", doc: "The host itself.",
+		attrs: []attribute{
+			{"data_dir", kindText, "data", "Where everything lies that must be kept."},
+			{"plugin_dir", kindText, "plugins", "Where plugins are found by name."},
+			{"time_zone", kindText, "UTC", "Of every cron that names none."},
+			{"shutdown_timeout", kindDuration, "the longest ladder", "How long a graceful stop of the host may take."},
+			{"max_frame", kindSize, "1MiB", "The largest message between host and plugin."},
+		},
+		blocks: []*shape{
+			{
+				name: "admin", doc: "The admin API.",
+				attrs: []attribute{
+					{"listen", kindTexts, `["unix:<data_dir>/admin.sock"]`, `Addresses: "unix:path" or "127.0.0.1:port". TCP takes a token; addresses that are not loopback are refused.`},
+				},
+			},
+			{
+				name: "log", doc: "The host's own log.",
+				attrs: []attribute{
+					{"level", kindText, "info", "One of trace, debug, info, warn, error."},
+					{"format", kindText, "text", "One of text, json."},
+				},
+			},
+			keepShape,
+			{
+				name: "keep_total", doc: "The cap over all tasks.",
+				attrs: []attribute{
+					{"runs", kindInt, "1000000", "Run records."},
+					{"disk", kindSize, "10GiB", "Bytes under data_dir."},
+				},
+			},
+		},
+	}
+
+	groupShape = &shape{
+		name: "group", label: "name", repeat: true, doc: "One FIFO gate over the runs of its members.",
+		attrs: []attribute{
+			{"max", kindInt, "no bound", "Runs at a time."},
+			{"rate", kindRate, "no bound", `Run starts per time, such as "300/m" or "10/30s".`},
+			{"burst", kindInt, "the number in rate", "Starts that may follow each other at once."},
+		},
+	}
+
+	pluginShape = &shape{
+		name: "plugin", label: "name", repeat: true, doc: "Says more of a plugin than its name; a plugin in plugin_dir needs no block.",
+		attrs: []attribute{
+			{"path", kindText, "<plugin_dir>/<name>", "The binary."},
+			{"sha256", kindText, "any", "The digest that the binary must have, in hex."},
+			{"env", kindTextMap, "{}", "Environment of all its processes; a task's env wins."},
+		},
+	}
+
+	variableShape = &shape{
+		name: "variable", label: "name", repeat: true, doc: "A value from outside: -var, -var-file, TASKHOST_VAR_name.",
+		attrs: []attribute{
+			{"description", kindText, "", "One line for people."},
+			{"type", kindType, "any", "string, number, bool, list(…), set(…), map(…), object({…}), tuple([…]), any."},
+			{"default", kindAny, "none: a value must be given", "A constant."},
+			{"sensitive", kindBool, "false", "The value is shown nowhere."},
+		},
+		blocks: []*shape{{
+			name: "validation", repeat: true, doc: "A condition that the value must meet.",
+			attrs: []attribute{
+				{"condition", kindCondition, "", "An expression over var.name."},
+				{"error_message", kindText, "", "What to say when it is false."},
+			},
+		}},
+	}
+
+	rootShape = &shape{
+		blocks: []*shape{
+			variableShape,
+			{name: "locals", repeat: true, free: true, doc: "Names for expressions, used as local.name. They may use each other in any order."},
+			hostShape, defaultsShape, pluginShape, groupShape, taskShape,
+		},
+	}
+)

@@ -1,0 +1,172 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/taskhost/taskhost/host/internal/schedule"
+	"github.com/taskhost/taskhost/host/internal/task"
+)
+
+// Host is the host block: settings of the host itself.
+type Host struct {
+	DataDir   string // where everything lies that must be kept
+	PluginDir string // where plugins are found by name
+	TimeZone  string // of every cron that names none
+	Admin     Admin
+	// ShutdownTimeout bounds a graceful stop of the whole host; when the file does
+	// not say, the longest ladder.
+	ShutdownTimeout time.Duration
+	Keep            task.Keep // the default of every task
+	KeepTotal       KeepTotal
+	LogLevel        string // trace, debug, info, warn, error
+	LogFormat       string // text, json
+	MaxFrame        int    // bytes of the largest message between host and plugin
+}
+
+// Admin says where the admin API listens.
+type Admin struct {
+	Listen []string // "unix:path" with the path resolved, or "host:port" on a loopback address
+}
+
+// KeepTotal caps what is kept of all tasks together.
+type KeepTotal struct {
+	Runs int
+	Disk int64 // bytes
+}
+
+// builtInKeep holds where neither task, defaults nor host say otherwise.
+var builtInKeep = task.Keep{Succeeded: 1000, Failed: 1000, Slots: 1000, Age: 30 * 24 * time.Hour, Logs: 16 << 20}
+
+func (l *loader) hostSection() section { return l.only("host") }
+
+func (l *loader) readHost(s section) Host {
+	h := Host{TimeZone: "UTC"}
+	base := s.rng.Filename
+	if base == "" && len(l.opts.Paths) > 0 {
+		base = filepath.Join(l.opts.Paths[0], "x")
+		if files := sortedKeys(l.sources.files); len(files) > 0 {
+			base = files[0]
+		}
+	}
+	h.DataDir = s.path("data_dir", relative("data", base))
+	h.PluginDir = s.path("plugin_dir", relative("plugins", base))
+	if zone, ok := s.timeZone("time_zone"); ok {
+		h.TimeZone = zone
+	}
+	h.ShutdownTimeout = s.duration("shutdown_timeout", 0, time.Second)
+	h.MaxFrame = int(s.size("max_frame", 1<<20, 64<<10, 16<<20))
+
+	admin, _ := s.block("admin")
+	h.Admin.Listen = admin.listen(h.DataDir)
+
+	log, _ := s.block("log")
+	h.LogLevel = oneOf(log, "level", "info", "trace", "debug", "info", "warn", "error")
+	h.LogFormat = oneOf(log, "format", "text", "text", "json")
+
+	keep, _ := s.block("keep")
+	h.Keep = keep.keep()
+	total, _ := s.block("keep_total")
+	h.KeepTotal = KeepTotal{
+		Runs: total.integer("runs", 1_000_000, 100, 1_000_000_000),
+		Disk: total.size("disk", 10<<30, 1<<20, 1<<50),
+	}
+	return h
+}
+
+// path reads a path, relative to the file that it stands in.
+func (s section) path(name, def string) string {
+	text, v, ok := s.text(name)
+	if !ok {
+		return def
+	}
+	if text == "" || strings.ContainsRune(text, 0) {
+		s.find.errorf(v.at(), "", "%s: %q is not a path", name, text)
+		return def
+	}
+	return relative(text, v.file)
+}
+
+// timeZone reads an IANA name.
+func (s section) timeZone(name string) (string, bool) {
+	text, v, ok := s.text(name)
+	if !ok {
+		return "", false
+	}
+	if _, err := schedule.LoadZone(text); err != nil {
+		hint := `write an IANA name, such as "Europe/Berlin" or "UTC"`
+		var e *schedule.Error
+		if errors.As(err, &e) {
+			err, hint = errors.New(e.Detail), e.Hint
+		}
+		s.find.errorf(v.at(), hint, "%s: %s", name, err)
+		return "", false
+	}
+	return text, true
+}
+
+// keep reads a keep block over its defaults.
+func (s section) keep() task.Keep {
+	const most = 10_000_000
+	return task.Keep{
+		Succeeded: s.integer("succeeded", builtInKeep.Succeeded, 1, most),
+		Failed:    s.integer("failed", builtInKeep.Failed, 1, most),
+		Slots:     s.integer("slots", builtInKeep.Slots, 1, most),
+		Age:       s.duration("age", builtInKeep.Age, time.Minute),
+		Logs:      s.size("logs", builtInKeep.Logs, 64<<10, 1<<50),
+	}
+}
+
+// listen reads the addresses of the admin API.
+func (s section) listen(dataDir string) []string {
+	items, given := s.texts("listen")
+	if !given {
+		return []string{"unix:" + filepath.Join(dataDir, "admin.sock")}
+	}
+	var out []string
+	for _, i := range items {
+		address, err := listenAddress(i.text, i.at())
+		if err != nil {
+			s.find.errorf(i.at(), `write "unix:path" or "127.0.0.1:port"`, "listen: %s", err)
+			continue
+		}
+		out = append(out, address)
+	}
+	if len(items) == 0 {
+		at, _ := s.written("listen")
+		s.find.errorf(at, `leave it out for a socket in data_dir`, "listen: without an address nobody could reach the host")
+	}
+	return out
+}
+
+func listenAddress(text string, at hcl.Range) (string, error) {
+	if path, unix := strings.CutPrefix(text, "unix:"); unix {
+		path = strings.TrimPrefix(path, "//")
+		if path == "" || strings.ContainsRune(path, 0) {
+			return "", fmt.Errorf("%q has no path", text)
+		}
+		return "unix:" + relative(path, at.Filename), nil
+	}
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return "", fmt.Errorf("%q is not an address", clip(text))
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return "", fmt.Errorf("%q has no port from 0 to 65535", clip(text))
+	}
+	if host == "localhost" {
+		return text, nil
+	}
+	if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() {
+		return "", fmt.Errorf("%q is not a loopback address, and the admin API is not served to others without TLS", clip(text))
+	}
+	return text, nil
+}

@@ -1,0 +1,186 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/taskhost/taskhost/sdk/schema"
+	"github.com/taskhost/taskhost/sdk/wire"
+)
+
+// check is a decoded config that the plugin itself has to look at.
+type check struct {
+	instance *instance
+	plugin   *plugin
+	typ      string
+	body     hcl.Body
+	problems []schema.Problem
+	err      error
+}
+
+// decodeConfig decodes the config block of a task with the schema of its type.
+func (l *loader) decodeConfig(i *instance, p *plugin, typ *wire.Type) *check {
+	body, given := hcl.EmptyBody(), false
+	if blocks := i.node.blocks["config"]; len(blocks) > 0 {
+		body, given = blocks[0].body, true
+	}
+	decoded, diags := typ.Config.Decode(body, i.ctx)
+	for _, path := range decoded.Sensitive {
+		if v, err := path.Apply(decoded.Value); err == nil {
+			l.secret.add(v)
+		}
+	}
+	diags = withoutEchoes(diags)
+	for _, d := range diags {
+		// An absent block has no place of its own.
+		if !given || d.Subject == nil {
+			d.Subject = i.node.rng.Ptr()
+		}
+		speakOfConfig(d, i, p, typ)
+	}
+	i.find.foreign(diags)
+	if diags.HasErrors() {
+		return nil
+	}
+	i.def.Config.SchemaHash = typ.Config.Hash()
+	redacted, err := decoded.RedactedJSON()
+	if err != nil {
+		i.find.errorf(i.node.rng, "", "the config of task %q cannot be shown: %s", i.def.Name, err)
+		return nil
+	}
+	i.def.Config.Redacted = redacted
+	if len(decoded.Unknown) > 0 {
+		if !l.opts.Offline && !i.probe {
+			l.unknownValue(i, body, decoded)
+		}
+		return nil
+	}
+	if i.def.Config.Msgpack, err = decoded.Msgpack(typ.Config); err != nil {
+		i.find.errorf(i.node.rng, "", "the config of task %q cannot be sent to the plugin: %s", i.def.Name, err)
+		return nil
+	}
+	if !typ.Validates || l.opts.Offline {
+		return nil
+	}
+	return &check{instance: i, plugin: p, typ: typ.Name, body: body}
+}
+
+// unknownValue reports a value that should have been known by now, unless what it
+// comes from was reported already.
+func (l *loader) unknownValue(i *instance, body hcl.Body, decoded schema.Decoded) {
+	if l.find.failed() {
+		return
+	}
+	path := schema.PathOf(decoded.Unknown[0])
+	i.find.errorf(schema.SourceRange(body, path), "", "%s of task %q has no known value", schema.FormatPath(path), i.def.Name)
+}
+
+// withoutEchoes drops what only repeats another diagnostic: that a required
+// attribute is null when it is missing, and that it is missing when its name is
+// there with a typing error.
+func withoutEchoes(diags hcl.Diagnostics) hcl.Diagnostics {
+	missing, meant := map[string]bool{}, map[string]bool{}
+	for _, d := range diags {
+		switch {
+		case d.Summary == missingSummary:
+			missing[quotedName(d.Detail)] = true
+		case strings.HasPrefix(d.Summary, unknownPrefix) && strings.HasPrefix(d.Detail, "Did you mean"):
+			meant[quotedName(d.Detail)] = true
+		}
+	}
+	return slices.DeleteFunc(diags, func(d *hcl.Diagnostic) bool {
+		name, isNull := strings.CutSuffix(d.Detail, ": must not be null.")
+		return isNull && missing[name] || d.Summary == missingSummary && meant[quotedName(d.Detail)]
+	})
+}
+
+// How the schema's diagnostics begin.
+const (
+	missingSummary = "Missing required argument"
+	unknownPrefix  = "Unknown "
+)
+
+// speakOfConfig words a diagnostic of the schema for somebody who sees a whole
+// file: it names the task and the plugin.
+func speakOfConfig(d *hcl.Diagnostic, i *instance, p *plugin, typ *wire.Type) {
+	const takes = "This block takes: "
+	if strings.HasPrefix(d.Summary, unknownPrefix) {
+		d.Summary = fmt.Sprintf("%s in config of task %q", d.Summary, i.node.label)
+		d.Detail = strings.Replace(d.Detail, takes, fmt.Sprintf("plugin %s, type %s, takes: ", p.name, typ.Name), 1)
+		d.Detail = lowerFirst(strings.TrimSuffix(d.Detail, "."))
+		return
+	}
+	if d.Summary == missingSummary {
+		name := quotedName(d.Detail)
+		d.Summary = fmt.Sprintf("config of task %q lacks %s", i.node.label, name)
+		d.Detail = fmt.Sprintf("plugin %s, type %s, requires it", p.name, typ.Name)
+		if doc := attributeDoc(typ.Config, name); doc != "" {
+			d.Detail += ": " + doc
+		}
+	}
+}
+
+// quotedName is the first quoted word of a text.
+func quotedName(text string) string {
+	_, rest, _ := strings.Cut(text, `"`)
+	name, _, _ := strings.Cut(rest, `"`)
+	return name
+}
+
+func attributeDoc(b schema.Body, name string) string {
+	for _, a := range b.Attributes {
+		if a.Name == name {
+			return a.Doc
+		}
+	}
+	return ""
+}
+
+// askPlugins lets the plugins check the configs that they were given, some side by
+// side. Equal configs of one type are asked about once.
+func (l *loader) askPlugins(checks []*check) {
+	asked := map[string]*check{}
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for _, c := range checks {
+		key := c.plugin.name + "\x00" + c.typ + "\x00" + string(c.instance.def.Config.Msgpack)
+		if asked[key] != nil {
+			continue
+		}
+		asked[key] = c
+		group.Go(func() error {
+			c.problems, c.err = l.opts.Plugins.Validate(l.ctx, c.plugin.opened, c.typ, c.instance.def.Config.Msgpack)
+			return nil
+		})
+	}
+	_ = group.Wait() // every error is kept beside its check
+
+	for _, c := range checks {
+		first := asked[c.plugin.name+"\x00"+c.typ+"\x00"+string(c.instance.def.Config.Msgpack)]
+		i := c.instance
+		if first.err != nil {
+			i.find.errorf(i.plugin.at(), "", "plugin %s could not check the config of task %q: %s", c.plugin.name, i.node.label, clip(first.err.Error()))
+			continue
+		}
+		for _, problem := range first.problems {
+			at := i.node.rng
+			if len(i.node.blocks["config"]) > 0 {
+				at = schema.SourceRange(c.body, problem.Path)
+			}
+			text := problem.Summary
+			if path := schema.FormatPath(problem.Path); path != "" {
+				text = path + ": " + text
+			}
+			text = fmt.Sprintf("%s (plugin %s, type %s)", text, c.plugin.name, c.typ)
+			if problem.Warning {
+				i.find.warnf(at, problem.Detail, "%s", text)
+			} else {
+				i.find.errorf(at, problem.Detail, "%s", text)
+			}
+		}
+	}
+}

@@ -1,0 +1,42 @@
+package config
+
+import "strings"
+
+// AttributeDoc documents one attribute or block of the language.
+type AttributeDoc struct {
+	Path    string `json:"path"` // "task.periodic.every"; a label is written as "task.after_run[task]"
+	Block   bool   `json:"block,omitempty"`
+	Type    string `json:"type,omitempty"`    // of an attribute
+	Default string `json:"default,omitempty"` // what holds when it is left out
+	Doc     string `json:"doc"`
+}
+
+// Reference lists every block and attribute that the decoder accepts, in the
+// order in which a person would read of them. Attributes that defaults shares
+// with task are listed under task only.
+func Reference() []AttributeDoc {
+	var docs []AttributeDoc
+	var walk func(s *shape, path []string)
+	walk = func(s *shape, path []string) {
+		name := s.name
+		if s.label != "" {
+			name += "[" + s.label + "]"
+		}
+		path = append(path[:len(path):len(path)], name)
+		prefix := strings.Join(path, ".")
+		docs = append(docs, AttributeDoc{Path: prefix, Block: true, Doc: s.doc})
+		if s == defaultsShape {
+			return
+		}
+		for _, a := range s.attrs {
+			docs = append(docs, AttributeDoc{Path: prefix + "." + a.name, Type: string(a.kind), Default: a.def, Doc: a.doc})
+		}
+		for _, b := range s.blocks {
+			walk(b, path)
+		}
+	}
+	for _, b := range rootShape.blocks {
+		walk(b, nil)
+	}
+	return docs
+}

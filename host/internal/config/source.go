@@ -1,0 +1,279 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/json"
+)
+
+// Sources holds the text of the files that a Load read, for showing diagnostics
+// in it, and the sensitive values that must not be shown.
+type Sources struct {
+	files  map[string][]byte
+	secret *secrets
+}
+
+// line returns a line of a file without its end, counted from 1.
+func (s Sources) line(file string, number int) (string, bool) {
+	text, known := s.files[file]
+	if !known || number < 1 {
+		return "", false
+	}
+	for ; number > 1; number-- {
+		end := bytes.IndexByte(text, '\n')
+		if end < 0 {
+			return "", false
+		}
+		text = text[end+1:]
+	}
+	line, _, _ := bytes.Cut(text, []byte("\n"))
+	return strings.ToValidUTF8(strings.TrimRight(string(line), "\r"), "�"), true
+}
+
+// hide replaces the sensitive values in a text.
+func (s Sources) hide(text string) string {
+	if s.secret == nil {
+		return text
+	}
+	return s.secret.hide(text)
+}
+
+// Ends of file names.
+const (
+	extNative = ".hcl"
+	extJSON   = ".hcl.json"
+)
+
+// maxFile bounds a configuration file, and what functions read.
+const maxFile = 1 << 20
+
+// errNotRegular is a path that could block a reader for ever.
+var errNotRegular = errors.New("it is not a regular file")
+
+// configFiles lists the files that the paths mean: a file is itself, a directory
+// its *.hcl and *.hcl.json in name order. A file that is named twice counts once.
+func configFiles(paths []string, find findings) []string {
+	var files []string
+	seen := map[string]bool{}
+	add := func(file string) {
+		absolute, err := filepath.Abs(file)
+		if err != nil {
+			absolute = file
+		}
+		if !seen[absolute] {
+			seen[absolute] = true
+			files = append(files, file)
+		}
+	}
+	for _, path := range paths {
+		path = filepath.Clean(path)
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+			find.errorf(hcl.Range{}, "-config takes files and directories", "cannot read configuration: %s", errorText(err))
+		case !info.IsDir():
+			add(path)
+		default:
+			names, err := directory(path)
+			if err != nil {
+				find.errorf(hcl.Range{}, "", "cannot read configuration directory: %s", errorText(err))
+			} else if len(names) == 0 {
+				find.errorf(hcl.Range{}, "", "directory %q holds no *.hcl and no *.hcl.json", path)
+			}
+			for _, name := range names {
+				add(filepath.Join(path, name))
+			}
+		}
+	}
+	return files
+}
+
+func directory(path string) ([]string, error) {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		name := e.Name()
+		if !strings.HasPrefix(name, ".") && !e.IsDir() && (strings.HasSuffix(name, extNative) || strings.HasSuffix(name, extJSON)) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// errorText is a file error without the name of the system call.
+func errorText(err error) string {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return fmt.Sprintf("%s: %s", path.Path, path.Err)
+	}
+	return err.Error()
+}
+
+// readFile reads a regular file of bounded size.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &os.PathError{Op: "read", Path: path, Err: errNotRegular}
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxFile {
+		return nil, &os.PathError{Op: "read", Path: path, Err: errors.New("it is larger than 1 MiB")}
+	}
+	return text, nil
+}
+
+// parseFile reads and parses one file. The body holds what could be parsed, even
+// when there are errors.
+func parseFile(path string, sources Sources, find findings) hcl.Body {
+	text, err := readFile(path)
+	if err != nil {
+		find.errorf(hcl.Range{}, "", "cannot read configuration: %s", errorText(err))
+		return hcl.EmptyBody()
+	}
+	sources.files[path] = text
+	return parseText(text, path, find)
+}
+
+func parseText(text []byte, path string, find findings) hcl.Body {
+	if d := tooDeep(text, path); d != nil {
+		find.foreign(hcl.Diagnostics{d})
+		return hcl.EmptyBody()
+	}
+	var file *hcl.File
+	var diags hcl.Diagnostics
+	if strings.HasSuffix(path, ".json") {
+		file, diags = json.Parse(text, path)
+	} else {
+		file, diags = hclsyntax.ParseConfig(text, path, hcl.InitialPos)
+	}
+	find.foreign(diags)
+	if file == nil || file.Body == nil {
+		return hcl.EmptyBody()
+	}
+	return file.Body
+}
+
+const (
+	maxDepth     = 250    // brackets in brackets
+	maxPrefix    = 100    // operators before one operand
+	maxTernaries = 10_000 // conditionals in a file
+	maxJSONDepth = 1_000  // brackets in brackets, those in texts included
+)
+
+// tooDeep refuses a text whose nesting would exhaust the stack of the parser,
+// which has no bound of its own.
+func tooDeep(text []byte, path string) *hcl.Diagnostic {
+	if strings.HasSuffix(path, ".json") {
+		if at := rawDepth(text, maxJSONDepth); at >= 0 {
+			pos := position(text, at)
+			return deep(hcl.Range{Filename: path, Start: pos, End: pos})
+		}
+		return nil
+	}
+	tokens, _ := hclsyntax.LexConfig(text, path, hcl.InitialPos)
+	depth, prefix, ternaries := 0, 0, 0
+	for _, t := range tokens {
+		switch t.Type {
+		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenOQuote, hclsyntax.TokenOHeredoc,
+			hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
+			depth++
+		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenCQuote, hclsyntax.TokenCHeredoc,
+			hclsyntax.TokenTemplateSeqEnd:
+			depth--
+		case hclsyntax.TokenQuestion:
+			ternaries++
+		}
+		if t.Type == hclsyntax.TokenBang || t.Type == hclsyntax.TokenMinus {
+			prefix++
+		} else {
+			prefix = 0
+		}
+		if depth > maxDepth || prefix > maxPrefix || ternaries > maxTernaries {
+			return deep(t.Range)
+		}
+	}
+	return nil
+}
+
+func deep(at hcl.Range) *hcl.Diagnostic {
+	return &hcl.Diagnostic{
+		Severity: hcl.DiagError,
+		Summary:  "expressions are nested too deeply",
+		Detail:   "Split the expression into several locals.",
+		Subject:  &at,
+	}
+}
+
+// rawDepth returns where brackets are nested deeper than most, or -1. It counts
+// brackets in texts too: JSON texts are templates that are parsed in turn.
+func rawDepth(text []byte, most int) int {
+	depth, prefix := 0, 0
+	for i, c := range text {
+		switch c {
+		case '{', '[', '(':
+			depth++
+		case '}', ']', ')':
+			depth--
+		}
+		if c == '!' || c == '-' {
+			prefix++
+		} else {
+			prefix = 0
+		}
+		if depth > most || prefix > most {
+			return i
+		}
+	}
+	return -1
+}
+
+// position finds the line and column of an offset; columns are bytes.
+func position(text []byte, offset int) hcl.Pos {
+	before := text[:offset]
+	return hcl.Pos{
+		Line:   bytes.Count(before, []byte("\n")) + 1,
+		Column: offset - bytes.LastIndexByte(before, '\n'),
+		Byte:   offset,
+	}
+}
+
+// relative resolves a path against the directory of the file that holds it.
+func relative(path, file string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(filepath.Dir(file), path)
+}
+
+// sortedKeys returns the keys of a map in order.
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
