@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -245,6 +246,10 @@ func (s *Server) Configure(ctx context.Context, q *taskv1.ConfigureRequest) (*ta
 	if err := s.enter(i); err != nil {
 		return nil, err
 	}
+	if err := workIn(q.GetDir()); err != nil {
+		s.discard(i)
+		return &taskv1.ConfigureResponse{Error: err.Error()}, nil
+	}
 	if err := i.open(ctx, config); err != nil {
 		s.discard(i)
 		if judge(err).Status == taskv1.RunStatus_RUN_STATUS_PERMANENT {
@@ -253,6 +258,17 @@ func (s *Server) Configure(ctx context.Context, q *taskv1.ConfigureRequest) (*ta
 		return &taskv1.ConfigureResponse{Error: clip(err.Error(), textLimit)}, nil
 	}
 	return &taskv1.ConfigureResponse{}, nil
+}
+
+// workIn moves the process to the directory where its relative paths begin.
+func workIn(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if err := os.Chdir(dir); err != nil {
+		return fmt.Errorf("enter the working directory: %w", err)
+	}
+	return nil
 }
 
 func (s *Server) enter(i *instance) error {
