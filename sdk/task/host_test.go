@@ -73,7 +73,7 @@ func TestExtendMovesTheTimeoutAndTheDrain(t *testing.T) {
 		typ := periodic(func(ctx context.Context, h *task.Host) error {
 			granted = append(granted, h.Extend(time.Minute), h.Extend(0))
 			<-h.Stopping()
-			granted = append(granted, h.Extend(20*time.Second))
+			granted = append(granted, h.Extend(40*time.Second))
 			<-ctx.Done()
 			granted = append(granted, h.Extend(time.Second))
 			return context.Cause(ctx)
