@@ -23,6 +23,9 @@ const (
 	// Session frame. The SDK checks it first, so that the author sees a readable error.
 	DefaultMaxFrame = 1 << 20
 
+	// MinMaxFrame is the least that a host may allow: texts and stacks must fit.
+	MinMaxFrame = 64 << 10
+
 	// MaxMessage bounds every gRPC message in both directions, in bytes.
 	MaxMessage = 16 << 20
 

@@ -98,14 +98,15 @@ func (h *Handle) finish(result []byte, err error) {
 		if large := h.inst.fits("the run's result", len(result)); large != nil {
 			err = &Verdict{Status: taskv1.RunStatus_RUN_STATUS_PERMANENT, Err: large}
 		}
-	} else if h.inst.fits("", len(result)) != nil {
-		result = nil
 	}
 	h.mu.Lock()
 	h.over = true
 	observed := h.looked && h.stopped
 	h.mu.Unlock()
 	r := resultOf(h.run, result, err, context.Cause(h.ctx), observed)
+	if h.inst.fits("", proto.Size(r)) != nil {
+		r.Result = nil // of a run that has failed or was cut: its text matters more
+	}
 	h.cancel(errEnded)
 	h.inst.finish(h, r)
 }

@@ -86,6 +86,7 @@ func newInstance(s *Server, t *Type, q *taskv1.ConfigureRequest, log hclog.Logge
 	if i.maxFrame == 0 {
 		i.maxFrame = wire.DefaultMaxFrame
 	}
+	i.maxFrame = max(i.maxFrame, wire.MinMaxFrame)
 	i.ctx, i.end = context.WithCancelCause(context.Background())
 	i.own = &Handle{inst: i, task: q.GetTask(), ctx: i.ctx, stopping: i.stopping}
 	if i.own.task == "" {

@@ -513,7 +513,7 @@ type ConfigureRequest struct {
 	SchemaHash    string                 `protobuf:"bytes,4,opt,name=schema_hash,json=schemaHash,proto3" json:"schema_hash,omitempty"`
 	Config        []byte                 `protobuf:"bytes,5,opt,name=config,proto3" json:"config,omitempty"` // msgpack of the schema's cty type
 	LogLevel      string                 `protobuf:"bytes,6,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
-	MaxFrame      uint32                 `protobuf:"varint,7,opt,name=max_frame,json=maxFrame,proto3" json:"max_frame,omitempty"` // bytes; what either side may send in one frame
+	MaxFrame      uint32                 `protobuf:"varint,7,opt,name=max_frame,json=maxFrame,proto3" json:"max_frame,omitempty"` // bytes; what either side may send in one frame; at least 64 KiB, 0 is 1 MiB
 	Mode          string                 `protobuf:"bytes,8,opt,name=mode,proto3" json:"mode,omitempty"`                          // periodic, continuous or on_demand
 	Pause         int64                  `protobuf:"varint,9,opt,name=pause,proto3" json:"pause,omitempty"`                       // nanoseconds between the steps of a loop
 	Dir           string                 `protobuf:"bytes,10,opt,name=dir,proto3" json:"dir,omitempty"`                           // working directory from now on; empty: stay where you are

@@ -1,0 +1,159 @@
+package task_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/taskhost/taskhost/sdk/task"
+	"github.com/taskhost/taskhost/sdk/tasktest"
+)
+
+func TestWhatARunReturnsDecidesItsOutcome(t *testing.T) {
+	t.Parallel()
+	plain := errors.New("connection refused")
+	for _, c := range []struct {
+		name    string
+		err     error
+		outcome string
+		class   string
+		message string
+		after   time.Duration
+	}{
+		{"nil", nil, "succeeded", "", "", 0},
+		{"plain", plain, "failed", "error", "connection refused", 0},
+		{"permanent", task.Permanent(plain), "failed", "permanent", "connection refused", 0},
+		{"wrapped permanent", fmt.Errorf("fetch: %w", task.Permanent(plain)), "failed", "permanent", "fetch: connection refused", 0},
+		{"retry after", task.RetryAfter(7*time.Second, plain), "failed", "retry", "connection refused", 7 * time.Second},
+		{"negative retry after", task.RetryAfter(-1, plain), "failed", "retry", "connection refused", 0},
+		{"skip", task.Skip("nothing new"), "skipped", "", "nothing new", 0},
+		{"wrapped skip", fmt.Errorf("poll: %w", task.Skip("nothing new")), "skipped", "", "nothing new", 0},
+		{"interrupted", task.Interrupted("at 7"), "interrupted", "", "at 7", 0},
+		{"stopping", task.ErrStopping, "interrupted", "", "", 0},
+		{"unhealthy", task.Unhealthy("status 500"), "failed", "unhealthy", "status 500", 0},
+		{"permanent nil", task.Permanent(nil), "succeeded", "", "", 0},
+		{"retry after nil", task.RetryAfter(time.Second, nil), "succeeded", "", "", 0},
+		{"commit went well, interrupted", errors.Join(nil, task.Interrupted("at 7")), "interrupted", "", "at 7", 0},
+		{"commit failed, interrupted", errors.Join(plain, task.Interrupted("at 7")), "failed", "error", "connection refused\ninterrupted: at 7", 0},
+		{"close failed after skip", errors.Join(task.Skip("x"), plain), "failed", "error", "skipped: x\nconnection refused", 0},
+		{"permanent beats retry", errors.Join(task.RetryAfter(1, plain), task.Permanent(plain)), "failed", "permanent", "connection refused\nconnection refused", 0},
+		{"cancelled by itself", context.Canceled, "failed", "error", "context canceled", 0},
+		{"a deadline of its own", context.DeadlineExceeded, "failed", "error", "context deadline exceeded", 0},
+		{"a cause that did not happen", task.ErrCancelled, "failed", "error", "the run was cancelled", 0},
+		{"a text that is no UTF-8", errors.New("a\xffb"), "failed", "error", "a\uFFFDb", 0},
+	} {
+		inBubble(t, c.name, func(t *testing.T) {
+			r := tasktest.Run(t, periodic(func(context.Context, *task.Host) error { return c.err }), ``)
+			equal(t, "outcome", r.Outcome(), c.outcome)
+			equal(t, "class", r.Class(), c.class)
+			equal(t, "message", r.Message(), c.message)
+			equal(t, "retry after", r.RetryAfter(), c.after)
+		})
+	}
+}
+
+func TestAPanicBecomesTheRunsErrorAndTheProcessStays(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		run     func()
+		message string
+		class   string
+	}{
+		{"text", func() { panic("boom") }, "panic: boom", "panic"},
+		{"nil map", func() { var m map[string]int; m["a"] = 1 }, "panic: assignment to entry in nil map", "panic"},
+		{"error", func() { panic(task.Permanent(errors.New("x"))) }, "panic: x", "panic"},
+		{"no UTF-8", func() { panic("\xff") }, "panic: \uFFFD", "panic"},
+		{"goexit", runtime.Goexit, "the function ended its goroutine (runtime.Goexit) instead of returning", "error"},
+	} {
+		inBubble(t, c.name, func(t *testing.T) {
+			first := true
+			r := tasktest.Run(t, periodic(func(context.Context, *task.Host) error {
+				if first {
+					first = false
+					c.run()
+				}
+				return nil
+			}), ``)
+			equal(t, "outcome", r.Outcome(), "failed")
+			equal(t, "class", r.Class(), c.class)
+			equal(t, "message", r.Message(), c.message)
+			if c.class == "panic" && !strings.Contains(r.Stack(), "outcome_test.go") {
+				t.Errorf("the stack does not name the place: %s", r.Stack())
+			}
+			equal(t, "outcome of the next run", r.Next().Outcome(), "succeeded")
+		})
+	}
+}
+
+func TestStopStages(t *testing.T) {
+	t.Parallel()
+	waits := func(d time.Duration) func(context.Context, *task.Host) error {
+		return func(ctx context.Context, h *task.Host) error {
+			select {
+			case <-time.After(d):
+				return nil
+			case <-ctx.Done():
+				return fmt.Errorf("work: %w", context.Cause(ctx))
+			}
+		}
+	}
+	for _, c := range []struct {
+		name     string
+		run      func(context.Context, *task.Host) error
+		act      func(*tasktest.Task)
+		outcome  string
+		took     time.Duration
+		observed bool
+		options  []tasktest.Option
+	}{
+		{"drain: the work is finished", waits(5 * time.Second), func(r *tasktest.Task) { r.Stop(time.Minute) }, "succeeded", 5 * time.Second, false, nil},
+		{"drain: noticed through Wait", func(ctx context.Context, h *task.Host) error { return h.Wait(ctx, time.Hour) },
+			func(r *tasktest.Task) { r.Stop(time.Minute) }, "interrupted", 0, true, nil},
+		{"drain: noticed through Stopping, clean", func(_ context.Context, h *task.Host) error { <-h.Stopping(); return nil },
+			func(r *tasktest.Task) { r.Stop(time.Minute) }, "succeeded", 0, true, nil},
+		{"drain: interrupted", func(_ context.Context, h *task.Host) error { <-h.Stopping(); return task.Interrupted("half way") },
+			func(r *tasktest.Task) { r.Stop(time.Minute) }, "interrupted", 0, true, nil},
+		{"drain ignored: cancelled after the grace", waits(time.Hour), func(r *tasktest.Task) { r.Stop(10 * time.Second) }, "interrupted", 10 * time.Second, true, nil},
+		{"cancel", waits(time.Hour), func(r *tasktest.Task) { r.Cancel() }, "cancelled", 0, true, nil},
+		{"cancel while draining", waits(time.Hour), func(r *tasktest.Task) { r.Stop(time.Minute); r.Cancel() }, "cancelled", 0, true, nil},
+		{"cancel, but the work was done", func(ctx context.Context, _ *task.Host) error { <-ctx.Done(); return nil },
+			func(r *tasktest.Task) { r.Cancel() }, "succeeded", 0, false, nil},
+		{"cancel, context.Canceled returned", func(ctx context.Context, _ *task.Host) error { <-ctx.Done(); return ctx.Err() },
+			func(r *tasktest.Task) { r.Cancel() }, "cancelled", 0, true, nil},
+		{"cancel, and something else went wrong", func(ctx context.Context, _ *task.Host) error { <-ctx.Done(); return errors.New("rollback failed") },
+			func(r *tasktest.Task) { r.Cancel() }, "failed", 0, false, nil},
+		{"timeout", waits(time.Hour), func(*tasktest.Task) {}, "timed_out", 30 * time.Second, true, []tasktest.Option{tasktest.Timeout(30 * time.Second)}},
+		{"killed", waits(time.Hour), func(r *tasktest.Task) { r.Kill() }, "failed", 0, false, nil},
+		{"stopped twice", func(ctx context.Context, h *task.Host) error { return h.Wait(ctx, time.Hour) },
+			func(r *tasktest.Task) { r.Stop(time.Minute); r.Stop(time.Second) }, "interrupted", 0, true, nil},
+	} {
+		inBubble(t, c.name, func(t *testing.T) {
+			r := tasktest.Run(t, periodic(c.run), ``, c.options...)
+			began := time.Now()
+			c.act(r)
+			equal(t, "outcome", r.Outcome(), c.outcome)
+			equal(t, "time to the end", time.Since(began), c.took)
+			equal(t, "observed stop", r.ObservedStop(), c.observed)
+		})
+	}
+}
+
+func TestCausesAnswerToTheContextErrors(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{task.ErrCancelled, task.ErrStopTimeout, task.ErrHostGone} {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%v is not context.Canceled", err)
+		}
+	}
+	if !errors.Is(task.ErrTimeout, context.DeadlineExceeded) || errors.Is(task.ErrTimeout, context.Canceled) {
+		t.Error("ErrTimeout must be context.DeadlineExceeded and nothing else")
+	}
+	if errors.Is(task.ErrStopping, context.Canceled) {
+		t.Error("ErrStopping ends no context")
+	}
+}
