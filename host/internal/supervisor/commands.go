@@ -487,7 +487,7 @@ func (st *state) recall(from task.Run, now time.Time) {
 		st.runs = append(st.runs, r)
 		return
 	}
-	r.began = r.Queued
+	r.began, r.seated = r.Queued, st.seatsTaken() < st.seats() // it keeps its seat while it waits for a retry
 	st.runs = append(st.runs, r)
 	st.attemptEnded(r, verdict{outcome: task.OutcomeLost, endedIn: "host_died", class: task.ErrorCrash,
 		message: "the host ended under the run"}, 0, now)

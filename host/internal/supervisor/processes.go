@@ -121,7 +121,7 @@ func (st *state) provision(now time.Time) {
 			st.launch(now)
 		}
 	}
-	if !st.on || st.failed != nil || st.closing != closingNone || st.draining {
+	if !st.on || st.failed != nil || st.completed || st.closing != closingNone || st.draining {
 		for _, p := range st.procs {
 			if p.phase == procIdle || p.phase == procLaunching {
 				st.endProcess(p, false, now)

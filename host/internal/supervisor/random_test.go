@@ -70,7 +70,7 @@ func drawBehaviour(t *rapid.T) behaviour {
 	case 4:
 		b.hangs = true
 	}
-	b.work = time.Duration(rapid.IntRange(0, 30_000).Draw(t, "work ms")) * time.Millisecond
+	b.work = time.Duration(rapid.IntRange(50, 30_000).Draw(t, "work ms")) * time.Millisecond
 	if rapid.IntRange(0, 9).Draw(t, "for ever") == 0 {
 		b.work = -1
 	}

@@ -80,6 +80,9 @@ func (st *state) advanceRun(r *run, now time.Time) {
 	if r.phase == waitStart && st.mayStart() && !st.heldByPause() {
 		r.phase, st.dirty = waitSeat, true
 	}
+	if r.phase == waitRetry && !r.seated && !r.due.After(now) {
+		r.phase = waitSeat
+	}
 	if r.phase == waitSeat && st.maySeat(r) {
 		r.seated, st.skips, st.dirty = true, 0, true
 		st.enterGroups(r)

@@ -371,7 +371,7 @@ func (s *sim) deliver(r task.Report) {
 func (s *sim) advance(d time.Duration) {
 	limit := s.now.Add(d)
 	for i := 0; s.next(limit); i++ {
-		if i > 200_000 {
+		if i > 50_000 {
 			s.fatalf("no rest within %s; now %s, wake %s", d, s.now, wake(s.st, s.now))
 		}
 	}

@@ -36,6 +36,7 @@ var moves = []move{
 	{task.Idle, "stop or restart", task.Stopping},
 	{task.Idle, "stop, nothing was up", task.Stopped},
 	{task.Idle, "no launch can succeed", task.FailedState},
+	{task.Idle, "the run that was to go on was cancelled", task.CompletedState},
 	{task.Idle, "resume, the wait goes on", task.Backoff},
 	{task.Idle, "resume, the wait goes on at the longest delay", task.CrashLoop},
 
@@ -76,6 +77,7 @@ var moves = []move{
 	{task.CompletedState, "stop", task.Stopped},
 
 	{task.FailedState, "start or restart", task.Starting},
+	{task.FailedState, "start, a run waits for its retry", task.Running},
 	{task.FailedState, "start, nothing to do yet", task.Idle},
 	{task.FailedState, "stop or restart while its process ends", task.Stopping},
 	{task.FailedState, "stop", task.Stopped},
