@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
 
@@ -260,7 +261,11 @@ func (a Attribute) defaultValue() (cty.Value, error) {
 		if err := implied.UnmarshalJSON(a.Default); err != nil {
 			return cty.NullVal(typ), fmt.Errorf("the default %s is not JSON", clip(string(a.Default)))
 		}
-		return implied.Value, nil
+		value, err := convert.Convert(implied.Value, typ)
+		if err != nil {
+			return cty.NullVal(typ), fmt.Errorf("the default %s is no %s: %w", clip(string(a.Default)), typ.FriendlyName(), err)
+		}
+		return value, nil
 	}
 	value, err := ctyjson.Unmarshal(a.Default, typ)
 	if err != nil {

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -185,6 +186,59 @@ func FuzzDecode(f *testing.F) {
 		SourceRange(file.Body, []PathStep{Attr("header"), Index(0), Attr("value")})
 		SourceRange(file.Body, []PathStep{Attr("peer"), Key("a"), Attr("host")})
 		SourceRange(file.Body, []PathStep{Attr("auth"), Attr("user")})
+	})
+}
+
+// FuzzBody takes schemas as a foreign plugin may send them.
+func FuzzBody(f *testing.F) {
+	for _, b := range []Body{mustOf[checked](f), mustOf[everything](f), mustOf[redacting](f)} {
+		text, err := json.Marshal(b)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	for _, seed := range []string{
+		`{}`, `null`, `{"attributes":[{"name":"a","type":["list","dynamic"],"default":[1,"x"]}]}`,
+		`{"attributes":[{"name":"url","type":["set",["object",{"a":"dynamic"}]],"kind":"int8","fields":[{"name":"a","type":"bool","sensitive":true}]}]}`,
+		`{"attributes":[{"name":"url","type":["tuple",["string","dynamic"]],"kind":"duration","min":1e308,"max":-0}]}`,
+		`{"blocks":[{"name":"tls","nesting":"single","implied":true,"body":{"blocks":[{"name":"b","nesting":"map","label":"l","body":{"attributes":[{"name":"a","type":"dynamic","kind":"url"}]}}]}}]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	sources := []hcl.Body{
+		parse(f, "x.hcl", everythingHCL), parse(f, "x.json", everythingJSON), parse(f, "x.hcl", redactingHCL), parse(f, "x.hcl", ""),
+		parse(f, "x.hcl", "url = [1, m, u]\na = { a = lm }\ntls {\n b \"x\" {\n  a = tm\n }\n}\n"),
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var b Body
+		if err := json.Unmarshal(text, &b); err != nil || b.Validate() != nil {
+			return
+		}
+		Markdown(b)
+		again, err := json.Marshal(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if viaJSON(t, b).Hash() != b.Hash() {
+			t.Fatalf("the hash of %s is not stable", again)
+		}
+		for _, source := range sources {
+			decoded, diags := b.Decode(source, nasty())
+			for _, d := range diags {
+				if d.Summary == panicSummary {
+					t.Fatalf("%s: %s", again, d.Detail)
+				}
+			}
+			if _, err := decoded.RedactedJSON(); err != nil {
+				t.Fatal(err)
+			}
+			if !diags.HasErrors() && len(decoded.Unknown) == 0 {
+				if _, err := decoded.Msgpack(b); err != nil {
+					t.Fatalf("%s: %v", again, err)
+				}
+			}
+		}
 	})
 }
 

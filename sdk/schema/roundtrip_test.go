@@ -379,3 +379,65 @@ func TestCtyTypeIsWhatTheSpecImplies(t *testing.T) {
 		t.Errorf("CtyType is %#v, the spec implies %#v", got, want)
 	}
 }
+
+func TestAnAbsentImpliedBlockIsAnEmptyOne(t *testing.T) {
+	t.Parallel()
+	type inner struct {
+		Any    any               `task:"any" default:"{\"a\":[1]}"`
+		Opt    string            `task:"opt,optional"`
+		List   []server          `task:"list,block"`
+		Loose  []loose           `task:"loose,block"`
+		Map    map[string]server `task:"map,block"`
+		ByName map[string]loose  `task:"by_name,block"`
+		One    *server           `task:"one,block"`
+		Deep   defaulted         `task:"deep,block,optional"`
+	}
+	type config struct {
+		Inner inner `task:"inner,block,optional"`
+	}
+	b := viaJSON(t, mustOf[config](t))
+	absent := mustDecode(t, b, parse(t, "x.hcl", ``), nil)
+	empty := mustDecode(t, b, parse(t, "x.hcl", "inner {\n}\n"), nil)
+	if !absent.Value.RawEquals(empty.Value) {
+		t.Errorf("absent: %#v\nempty:  %#v", absent.Value, empty.Value)
+	}
+	data, err := absent.Msgpack(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got config
+	if err := Unmarshal(b, data, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := config{Inner: inner{
+		Any:  map[string]any{"a": []any{int64(1)}},
+		List: []server{}, Loose: []loose{}, Map: map[string]server{}, ByName: map[string]loose{},
+		Deep: defaulted{N: 3, D: 24 * time.Hour, L: []string{"a"}, Deep: deeper{true}},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	schema := mustOf[everything](b)
+	body := parse(b, "x.hcl", everythingHCL)
+	for b.Loop() {
+		if _, diags := schema.Decode(body, nil); diags.HasErrors() {
+			b.Fatal(diags)
+		}
+	}
+}
+
+func BenchmarkUnmarshal(b *testing.B) {
+	schema := mustOf[everything](b)
+	data, err := mustDecode(b, schema, parse(b, "x.hcl", everythingHCL), nil).Msgpack(schema)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if err := Unmarshal(schema, data, new(everything)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

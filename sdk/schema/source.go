@@ -2,6 +2,7 @@ package schema
 
 import (
 	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
 )
 
 // SourceRange finds where in the source the value at a path was written, for
@@ -120,7 +121,7 @@ func element(expr hcl.Expression, step PathStep) hcl.Expression {
 		if diags.HasErrors() {
 			continue
 		}
-		if key, _ = key.Unmark(); key.IsKnown() && !key.IsNull() && key.Type().IsPrimitiveType() && key.Type().FriendlyName() == "string" && key.AsString() == name {
+		if key, _ = key.Unmark(); key.IsKnown() && !key.IsNull() && key.Type() == cty.String && key.AsString() == name {
 			return pair.Value
 		}
 	}

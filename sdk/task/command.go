@@ -94,8 +94,13 @@ func (c *command) version(args []string) int {
 }
 
 func (c *command) describe(args []string) int {
-	if !c.noArgs("describe", args) {
+	f := c.flags("describe")
+	audit := f.Bool("audit", false, "print what is open before Serve instead, for tests")
+	if !c.parse(f, args) {
 		return exitUsage
+	}
+	if *audit {
+		return c.audit()
 	}
 	text, err := session.Describe(c.description)
 	if err == nil {
@@ -176,7 +181,7 @@ func (c *command) validate(args []string) int {
 		fmt.Fprintln(c.err, "validate: name a file with -c")
 		return exitUsage
 	}
-	config := configfile.Load(t, *file, c.environment)
+	config := configfile.Load(t.Description.Config, t.Problems, *file, c.environment)
 	config.Print(c.err)
 	if config.Msgpack == nil {
 		return exitFailed

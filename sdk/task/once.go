@@ -109,7 +109,7 @@ func (c *command) parseOnce(args []string) (q once, ok bool) {
 	if *file == "" {
 		return usage(errors.New("name a file with -c"))
 	}
-	config := configfile.Load(q.typ, *file, c.environment)
+	config := configfile.Load(q.typ.Description.Config, q.typ.Problems, *file, c.environment)
 	config.Print(c.err)
 	q.config = config.Msgpack
 	return q, true

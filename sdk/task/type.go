@@ -47,6 +47,10 @@ const (
 	ModeOnDemand   Mode = "on_demand"
 )
 
+// everyMode is what a plain run can serve: it gets to know from Info().Mode whether it
+// is to return when its work is done or only when the task stops.
+var everyMode = []Mode{ModePeriodic, ModeContinuous, ModeOnDemand}
+
 // Periodic declares a type whose run does one piece of work and returns: for every
 // slot of a schedule, or when somebody asks. C is the config struct.
 //
@@ -54,6 +58,7 @@ const (
 // return nil, or stop in the middle and return [Interrupted] or [ErrStopping].
 func Periodic[C any](name string, run func(ctx context.Context, h *Host, config C) error, options ...Option) Type {
 	d := define[C](name, []Mode{ModePeriodic, ModeOnDemand})
+	d.allowed = everyMode
 	d.run = func(ctx context.Context, h *Host, object any, _ []byte) ([]byte, error) {
 		return nil, run(ctx, h, object.(C))
 	}
@@ -64,9 +69,11 @@ func Periodic[C any](name string, run func(ctx context.Context, h *Host, config 
 // result. Both travel as JSON, so their structs use json tags; a run that nobody
 // gave an input (a slot's) gets the zero In.
 //
-// A result that is returned beside [Interrupted], [Skip] or [Unhealthy] is kept.
+// A result that is returned beside [Interrupted], [Skip] or [Unhealthy] is kept. One
+// that encodes as null is no result.
 func Job[C, In, Out any](name string, run func(ctx context.Context, h *Host, config C, in In) (Out, error), options ...Option) Type {
 	d := define[C](name, []Mode{ModePeriodic, ModeOnDemand})
+	d.allowed = everyMode
 	d.input, d.result = reflect.TypeFor[In](), reflect.TypeFor[Out]()
 	d.run = func(ctx context.Context, h *Host, object any, input []byte) ([]byte, error) {
 		return exchange(input, func(in In) (Out, error) { return run(ctx, h, object.(C), in) })
@@ -222,6 +229,9 @@ func exchange[In, Out any](input []byte, call func(In) (Out, error)) ([]byte, er
 	text, encodeErr := json.Marshal(out)
 	if encodeErr != nil && err == nil {
 		return nil, Permanent(fmt.Errorf("encode result: %w", encodeErr))
+	}
+	if string(text) == "null" {
+		return nil, err
 	}
 	return text, err
 }

@@ -75,3 +75,12 @@ var routes = []route{
 	{"POST", "/v1/host/drain", Admin, "wait", false, (*API).drainHost},
 	{"POST", "/v1/host/shutdown", Admin, "", false, (*API).shutdownHost},
 }
+
+// Patterns lists the routes as "METHOD /path/{placeholder}", for tests and the reference.
+func Patterns() []string {
+	var all []string
+	for _, r := range routes {
+		all = append(all, r.pattern())
+	}
+	return all
+}

@@ -268,6 +268,16 @@ func relative(path, file string) string {
 	return filepath.Join(filepath.Dir(file), path)
 }
 
+// absoluteDir is the directory of a file, as the plugin is told it: its process has another
+// working directory than the host.
+func absoluteDir(file string) string {
+	dir, err := filepath.Abs(filepath.Dir(file))
+	if err != nil {
+		return filepath.Dir(file)
+	}
+	return dir
+}
+
 // sortedKeys returns the keys of a map in order.
 func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))

@@ -222,6 +222,7 @@ func (l *loader) decode(n *node, e element, fallback []layer, host section) *ins
 	}
 	i.find = l.find.of(d.Name)
 	d.Source = place(n.rng)
+	d.Dir = absoluteDir(n.rng.Filename)
 	s := section{
 		shape:  taskShape,
 		layers: append([]layer{{n, i.ctx, true}}, fallback...),

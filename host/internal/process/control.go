@@ -29,7 +29,7 @@ func (p *Process) Configure(ctx context.Context, c task.Configure) error {
 	defer cancel()
 	answer, err := p.rpc.Configure(ctx, &taskv1.ConfigureRequest{
 		Instance: c.Task, Task: c.Task, Type: c.Type, SchemaHash: c.SchemaHash, Config: c.Config,
-		LogLevel: c.LogLevel, MaxFrame: wire.DefaultMaxFrame, Mode: string(c.Mode), Pause: int64(c.Pause),
+		LogLevel: c.LogLevel, MaxFrame: wire.DefaultMaxFrame, Mode: string(c.Mode), Pause: int64(c.Pause), Dir: c.Dir,
 	})
 	if err != nil {
 		return fmt.Errorf("configure task %q: %w", c.Task, p.ended(ctx, err))

@@ -71,8 +71,8 @@ func hostProcess(t *testing.T, dir, mark string, scripts ...string) (host *exec.
 	t.Cleanup(func() {
 		_ = host.Process.Kill()
 		_ = host.Wait()
-		for _, pid := range pids {
-			if alive(pid) {
+		for _, pid := range append(marked(mark), pids["grandchild"]) {
+			if pid > 0 && alive(pid) {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
 		}

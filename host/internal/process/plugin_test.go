@@ -58,8 +58,12 @@ func TestMain(m *testing.M) {
 
 func sleepAsGrandchild() {
 	fmt.Fprintf(os.Stderr, "grandchild %d\n", os.Getpid())
-	for {
-		time.Sleep(time.Hour)
+	forever()
+}
+
+// forever blocks; the ticker keeps the runtime from calling that a deadlock.
+func forever() {
+	for range time.Tick(time.Hour) {
 	}
 }
 
@@ -90,10 +94,10 @@ func playPlugin(script string) {
 		panic("no luck at start")
 	case "hang":
 		watchLifeline()
-		select {}
+		forever()
 	case "close-stdout":
 		_ = os.Stdout.Close()
-		time.Sleep(time.Hour)
+		forever()
 	case "junk-endless":
 		for {
 			fmt.Println("loading", strings.Repeat(".", 100))
@@ -108,19 +112,19 @@ func playPlugin(script string) {
 	case "never-serves":
 		fmt.Println("1|1|unix|./plugin-nobody|grpc|")
 		watchLifeline()
-		select {}
+		forever()
 	case "core-version":
 		fmt.Println("7|1|unix|./plugin-nobody|grpc|")
 		watchLifeline()
-		select {}
+		forever()
 	case "netrpc":
 		fmt.Println("1|1|unix|./plugin-nobody|netrpc|")
 		watchLifeline()
-		select {}
+		forever()
 	case "foreign-socket":
 		fmt.Println("1|1|unix|/var/run/docker.sock|grpc|")
 		watchLifeline()
-		select {}
+		forever()
 	case "junk-before":
 		fmt.Println("hello from an init function")
 		fmt.Print("loading... 1")
@@ -229,17 +233,15 @@ func (s *scripted) Configure(_ context.Context, r *taskv1.ConfigureRequest) (*ta
 		}()
 	case "printing":
 		go func() {
-			for {
+			for range time.Tick(10 * time.Millisecond) {
 				fmt.Fprintln(stdout, "tick")
-				time.Sleep(10 * time.Millisecond)
 			}
 		}()
 	case "logging":
 		go func() {
 			log := hclog.New(&hclog.LoggerOptions{JSONFormat: true, Output: realStderr})
-			for {
+			for range time.Tick(10 * time.Millisecond) {
 				log.Info("tick")
-				time.Sleep(10 * time.Millisecond)
 			}
 		}()
 	case "busy":
@@ -252,7 +254,7 @@ func (s *scripted) Configure(_ context.Context, r *taskv1.ConfigureRequest) (*ta
 		}
 	case "panic":
 		go func() { panic("no luck in a goroutine") }()
-		select {}
+		forever()
 	case "fatal":
 		m := map[int]int{}
 		for range 4 {

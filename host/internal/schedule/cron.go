@@ -307,8 +307,7 @@ func fault(w word, detail, hint string) *Error {
 // near returns a hint that names the candidate most like text, or "".
 func near(text string, candidates []string) string {
 	best, distance := "", 3
-	slices.Sort(candidates)
-	for _, c := range candidates {
+	for _, c := range slices.Sorted(slices.Values(candidates)) {
 		if d := levenshtein.Distance(text, c, nil); d < distance && d < len(c) {
 			best, distance = c, d
 		}

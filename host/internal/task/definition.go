@@ -24,6 +24,7 @@ type Definition struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	Enabled     bool              `json:"enabled"`
 	Source      string            `json:"source"` // "file:line" of the block
+	Dir         string            `json:"-"`      // of that file, absolute: where relative paths of the plugin begin
 
 	Plugin  string            `json:"plugin"`
 	Type    string            `json:"type"`

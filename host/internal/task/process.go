@@ -74,6 +74,7 @@ type Configure struct {
 	Config     []byte // msgpack
 	LogLevel   string
 	Pause      time.Duration
+	Dir        string // working directory of author code; "" is where the process was started
 }
 
 // CancelCause tells author code why its context ended.

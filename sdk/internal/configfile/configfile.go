@@ -5,6 +5,7 @@
 package configfile
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,7 +17,6 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 
-	"github.com/taskhost/taskhost/sdk/internal/session"
 	"github.com/taskhost/taskhost/sdk/schema"
 )
 
@@ -28,18 +28,21 @@ type Config struct {
 	name    string
 }
 
+// Check runs a plugin's own checks of a config.
+type Check func(msgpack []byte) ([]schema.Problem, error)
+
 // Load reads a file; a name that ends in .json is read as HCL's JSON form.
-func Load(t *session.Type, name string, env func(string) (string, bool)) Config {
+func Load(body schema.Body, check Check, name string, env func(string) (string, bool)) Config {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return Config{Diags: hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Cannot read the config", Detail: err.Error()}}}
 	}
-	return Parse(t, name, text, env)
+	return Parse(body, check, name, text, env)
 }
 
 // Parse reads a text and checks it in full: by the schema and by the plugin's own
 // cross-field checks. env looks up environment variables; nil knows none.
-func Parse(t *session.Type, name string, text []byte, env func(string) (string, bool)) Config {
+func Parse(body schema.Body, check Check, name string, text []byte, env func(string) (string, bool)) Config {
 	c := Config{name: name}
 	if strings.HasSuffix(name, ".json") {
 		c.file, c.Diags = json.Parse(text, name)
@@ -49,7 +52,6 @@ func Parse(t *session.Type, name string, text []byte, env func(string) (string, 
 	if c.Diags.HasErrors() {
 		return c
 	}
-	body := t.Description.Config
 	decoded, diags := body.Decode(c.file.Body, &hcl.EvalContext{Functions: map[string]function.Function{"env": envFunction(env)}})
 	c.Diags = append(c.Diags, diags...)
 	if c.Diags.HasErrors() {
@@ -60,7 +62,7 @@ func Parse(t *session.Type, name string, text []byte, env func(string) (string, 
 		c.Diags = append(c.Diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Cannot send the config to the plugin", Detail: err.Error()})
 		return c
 	}
-	_, problems, err := t.Check(data)
+	problems, err := check(data)
 	if err != nil {
 		problems = append(problems, schema.Problem{Summary: "The plugin cannot read the config", Detail: err.Error()})
 	}
@@ -84,6 +86,25 @@ func (c *Config) diagnostic(p schema.Problem) *hcl.Diagnostic {
 		d.Summary = path + ": " + p.Summary
 	}
 	return d
+}
+
+// Err is nil when the config is good, and otherwise says all that is wrong, a line each.
+func (c *Config) Err() error {
+	if c.Msgpack != nil {
+		return nil
+	}
+	var lines []string
+	for _, d := range c.Diags {
+		line := d.Summary
+		if d.Detail != "" {
+			line += ": " + d.Detail
+		}
+		if d.Subject != nil {
+			line = d.Subject.String() + ": " + line
+		}
+		lines = append(lines, line)
+	}
+	return errors.New(strings.Join(lines, "\n"))
 }
 
 // Print writes the diagnostics with the lines that they are about.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -209,6 +210,12 @@ func (t *Type) Check(data []byte) (config any, problems []schema.Problem, err er
 	return config, problems, err
 }
 
+// Problems is Check without the config.
+func (t *Type) Problems(data []byte) ([]schema.Problem, error) {
+	_, problems, err := t.Check(data)
+	return problems, err
+}
+
 func (s *Server) typeFor(name, hash string) (*Type, error) {
 	t := s.types[name]
 	if t == nil {
@@ -239,6 +246,10 @@ func (s *Server) Configure(ctx context.Context, q *taskv1.ConfigureRequest) (*ta
 	if err := s.enter(i); err != nil {
 		return nil, err
 	}
+	if err := workIn(q.GetDir()); err != nil {
+		s.discard(i)
+		return &taskv1.ConfigureResponse{Error: err.Error()}, nil
+	}
 	if err := i.open(ctx, config); err != nil {
 		s.discard(i)
 		if judge(err).Status == taskv1.RunStatus_RUN_STATUS_PERMANENT {
@@ -247,6 +258,17 @@ func (s *Server) Configure(ctx context.Context, q *taskv1.ConfigureRequest) (*ta
 		return &taskv1.ConfigureResponse{Error: clip(err.Error(), textLimit)}, nil
 	}
 	return &taskv1.ConfigureResponse{}, nil
+}
+
+// workIn moves the process to the directory where its relative paths begin.
+func workIn(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if err := os.Chdir(dir); err != nil {
+		return fmt.Errorf("enter the working directory: %w", err)
+	}
+	return nil
 }
 
 func (s *Server) enter(i *instance) error {

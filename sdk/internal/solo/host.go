@@ -32,7 +32,7 @@ type Config struct {
 	MaxFrame int // 0: the default
 
 	// AfterCommit is called when the n-th commit is stored and before it is
-	// answered; false leaves it unanswered. It must not block.
+	// answered; false ends the session there. It must not block.
 	AfterCommit func(n int) bool
 	// Extend answers a request for more time; nil grants all.
 	Extend func(run string, by time.Duration) bool
@@ -160,7 +160,10 @@ func (h *Host) read() {
 			return
 		}
 		h.take(f)
-		h.answer(f) // may block in Send, but never for good: the plugin always reads
+		if !h.answer(f) { // may block in Send, but never for good: the plugin always reads
+			h.ended(errors.New("cut"))
+			return
+		}
 	}
 }
 
@@ -207,8 +210,8 @@ func (h *Host) take(f *taskv1.PluginFrame) {
 	}
 }
 
-// answer replies to a request of the plugin.
-func (h *Host) answer(f *taskv1.PluginFrame) {
+// answer replies to a request of the plugin; false ends the session.
+func (h *Host) answer(f *taskv1.PluginFrame) bool {
 	var r *taskv1.Reply
 	switch b := f.GetBody().(type) {
 	case *taskv1.PluginFrame_Commit:
@@ -217,7 +220,7 @@ func (h *Host) answer(f *taskv1.PluginFrame) {
 		if err != nil {
 			r.Error = err.Error()
 		} else if h.config.AfterCommit != nil && !h.config.AfterCommit(n) {
-			return
+			return false
 		}
 	case *taskv1.PluginFrame_Load:
 		v, ok := h.store.Load(b.Load.GetKey())
@@ -226,9 +229,10 @@ func (h *Host) answer(f *taskv1.PluginFrame) {
 		granted := h.config.Extend == nil || h.config.Extend(b.Extend.GetRun(), time.Duration(b.Extend.GetBy()))
 		r = &taskv1.Reply{Id: b.Extend.GetId(), Found: granted}
 	default:
-		return
+		return true
 	}
 	_ = h.send(&taskv1.HostFrame{Body: &taskv1.HostFrame_Reply{Reply: r}}) // a lost session ends the reader too
+	return true
 }
 
 // Start hands the plugin a run. entered is closed when author code begins; the

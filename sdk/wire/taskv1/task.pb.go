@@ -516,6 +516,7 @@ type ConfigureRequest struct {
 	MaxFrame      uint32                 `protobuf:"varint,7,opt,name=max_frame,json=maxFrame,proto3" json:"max_frame,omitempty"` // bytes; what either side may send in one frame
 	Mode          string                 `protobuf:"bytes,8,opt,name=mode,proto3" json:"mode,omitempty"`                          // periodic, continuous or on_demand
 	Pause         int64                  `protobuf:"varint,9,opt,name=pause,proto3" json:"pause,omitempty"`                       // nanoseconds between the steps of a loop
+	Dir           string                 `protobuf:"bytes,10,opt,name=dir,proto3" json:"dir,omitempty"`                           // working directory from now on; empty: stay where you are
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -611,6 +612,13 @@ func (x *ConfigureRequest) GetPause() int64 {
 		return x.Pause
 	}
 	return 0
+}
+
+func (x *ConfigureRequest) GetDir() string {
+	if x != nil {
+		return x.Dir
+	}
+	return ""
 }
 
 type ConfigureResponse struct {
@@ -945,6 +953,8 @@ func (*PingResponse) Descriptor() ([]byte, []int) {
 	return file_task_proto_rawDescGZIP(), []int{13}
 }
 
+// Hello and Welcome belong to a connection, not to the session: their seq is 0. A
+// frame whose seq the receiver has seen is one that a resumption has sent again.
 type HostFrame struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Seq   uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"` // 1, 2, 3 … in this direction, over all connections of a session
@@ -2601,7 +2611,7 @@ const file_task_proto_rawDesc = "" +
 	"schemaHash\x12\x16\n" +
 	"\x06config\x18\x03 \x01(\fR\x06config\"I\n" +
 	"\x10ValidateResponse\x125\n" +
-	"\bproblems\x18\x01 \x03(\v2\x19.taskhost.task.v1.ProblemR\bproblems\"\xf3\x01\n" +
+	"\bproblems\x18\x01 \x03(\v2\x19.taskhost.task.v1.ProblemR\bproblems\"\x85\x02\n" +
 	"\x10ConfigureRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x12\n" +
 	"\x04task\x18\x02 \x01(\tR\x04task\x12\x12\n" +
@@ -2612,7 +2622,9 @@ const file_task_proto_rawDesc = "" +
 	"\tlog_level\x18\x06 \x01(\tR\blogLevel\x12\x1b\n" +
 	"\tmax_frame\x18\a \x01(\rR\bmaxFrame\x12\x12\n" +
 	"\x04mode\x18\b \x01(\tR\x04mode\x12\x14\n" +
-	"\x05pause\x18\t \x01(\x03R\x05pause\"`\n" +
+	"\x05pause\x18\t \x01(\x03R\x05pause\x12\x10\n" +
+	"\x03dir\x18\n" +
+	" \x01(\tR\x03dir\"`\n" +
 	"\x11ConfigureResponse\x125\n" +
 	"\bproblems\x18\x01 \x03(\v2\x19.taskhost.task.v1.ProblemR\bproblems\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\"o\n" +

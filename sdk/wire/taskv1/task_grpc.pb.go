@@ -46,9 +46,13 @@ type TaskClient interface {
 	Validate(ctx context.Context, in *ValidateRequest, opts ...grpc.CallOption) (*ValidateResponse, error)
 	// Configure gives one instance its type and config and opens it. Once per instance.
 	Configure(ctx context.Context, in *ConfigureRequest, opts ...grpc.CallOption) (*ConfigureResponse, error)
-	// Stop drains: one run, or (run empty) the whole instance, which is closed then.
+	// Stop drains: one run, or (run empty) the whole instance. It does not wait for
+	// the end: a run ends with its RunResult; an instance is closed after its run, and
+	// then its Session ends with status OK. A process that has closed its last
+	// instance so exits with code 0.
 	Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopResponse, error)
-	// Cancel ends the context of one run.
+	// Cancel ends the context of one run. Stop and Cancel may overtake the RunStart
+	// of their run, on another stream: the plugin remembers them until it comes.
 	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error)
 	// Ping answers at once while the process is well.
 	Ping(ctx context.Context, in *PingRequest, opts ...grpc.CallOption) (*PingResponse, error)
@@ -147,9 +151,13 @@ type TaskServer interface {
 	Validate(context.Context, *ValidateRequest) (*ValidateResponse, error)
 	// Configure gives one instance its type and config and opens it. Once per instance.
 	Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error)
-	// Stop drains: one run, or (run empty) the whole instance, which is closed then.
+	// Stop drains: one run, or (run empty) the whole instance. It does not wait for
+	// the end: a run ends with its RunResult; an instance is closed after its run, and
+	// then its Session ends with status OK. A process that has closed its last
+	// instance so exits with code 0.
 	Stop(context.Context, *StopRequest) (*StopResponse, error)
-	// Cancel ends the context of one run.
+	// Cancel ends the context of one run. Stop and Cancel may overtake the RunStart
+	// of their run, on another stream: the plugin remembers them until it comes.
 	Cancel(context.Context, *CancelRequest) (*CancelResponse, error)
 	// Ping answers at once while the process is well.
 	Ping(context.Context, *PingRequest) (*PingResponse, error)

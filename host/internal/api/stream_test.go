@@ -1,0 +1,158 @@
+package api_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/taskhost/taskhost/host/admin"
+	"github.com/taskhost/taskhost/host/internal/api/apitest"
+)
+
+func TestEventsGoOnWhereTheCallerLeftOff(t *testing.T) {
+	t.Parallel()
+	l := apitest.Start(t, "")
+	c := client(t, l)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	first := l.Store.LastEvent()
+	if _, err := c.Pause(ctx, "quick", admin.Pause{}); err != nil {
+		t.Fatal(err)
+	}
+	var seen []admin.Event
+	for e, err := range c.Events(ctx, admin.EventQuery{After: first}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen = append(seen, e); len(seen) == 1 { // the missed one came; now a live one
+			if _, err := c.Resume(ctx, "quick", admin.Resume{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(seen) == 2 {
+			break
+		}
+	}
+	if len(seen) != 2 || seen[0].Seq != first+1 || seen[1].Seq != first+2 || seen[1].Task != "quick" {
+		t.Errorf("events %+v, want %d and %d", seen, first+1, first+2)
+	}
+	for e, err := range c.Events(ctx, admin.EventQuery{After: first + 1000}) {
+		if err != nil || e.Topic != "reset" || e.Seq != l.Store.LastEvent() {
+			t.Errorf("events after an unknown one: %+v, %v; want a reset", e, err)
+		}
+		break
+	}
+}
+
+func TestEventsAreFiltered(t *testing.T) {
+	t.Parallel()
+	l := apitest.Start(t, "")
+	c := client(t, l)
+	first := l.Store.LastEvent()
+	for _, name := range []string{"slow", "quick", "slow"} {
+		if _, err := c.Pause(t.Context(), name, admin.Pause{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for e, err := range c.Events(t.Context(), admin.EventQuery{After: first, Task: "quick", Topic: "task"}) {
+		if err != nil || e.Task != "quick" {
+			t.Errorf("%+v, %v", e, err)
+		}
+		break
+	}
+}
+
+func TestLogsAreFollowedWithoutALossOrARepeat(t *testing.T) {
+	t.Parallel()
+	l := apitest.Start(t, "")
+	c := client(t, l)
+	for _, m := range []string{"one", "two", "three"} {
+		l.Logs.Add("info", m)
+	}
+	var got []string
+	last := uint64(0)
+	for r, err := range c.Logs(t.Context(), admin.LogQuery{Task: "quick", Follow: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, last = append(got, r.Message), r.Position
+		if r.Message == "three" {
+			l.Logs.Add("warn", "four")
+		}
+		if r.Message == "four" {
+			break
+		}
+	}
+	if strings.Join(got, " ") != "one two three four" {
+		t.Errorf("followed %q", got)
+	}
+	l.Logs.Add("info", "five")
+	for r, err := range c.Logs(t.Context(), admin.LogQuery{Task: "quick", After: last, Follow: true}) {
+		if err != nil || r.Message != "five" {
+			t.Errorf("resumed with %q, %v", r.Message, err)
+		}
+		break
+	}
+}
+
+func TestLogsComeInTheFormThatIsAccepted(t *testing.T) {
+	t.Parallel()
+	l := apitest.Start(t, "")
+	l.Logs.Add("info", "beep \x1b[31m\x07")
+	for accept, want := range map[string]string{
+		"":                           `{"items":[{"position":1`,
+		"application/json":           `{"items":[{"position":1`,
+		"text/plain":                 `2026-11-21T12:00:00.000000000Z INFO  beep \x1b[31m\x07` + "\n",
+		"application/x-ndjson":       `{"position":1`,
+		"text/event-stream":          "id: 1\nevent: log\ndata: {\"position\":1",
+		"text/html, text/plain;q=.1": `2026-11-21T12`,
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+l.TCP+"/v1/tasks/quick/logs", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		withToken(req)
+		if accept != "" {
+			req.Header.Set("Accept", accept)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || !strings.HasPrefix(string(body), want) {
+			t.Errorf("Accept %q: %q, %v; want it to begin with %q", accept, body, err, want)
+		}
+	}
+}
+
+func TestStreamsEndWithTheHost(t *testing.T) {
+	t.Parallel()
+	l := apitest.Start(t, "")
+	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+l.TCP+"/v1/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	withToken(req)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	waited := make(chan error, 1)
+	c := client(t, l)
+	go func() {
+		_, _, err := c.WaitTask(t.Context(), "quick", "stopped", time.Minute)
+		waited <- err
+	}()
+	l.API.Close()
+	if _, err := io.ReadAll(bufio.NewReader(res.Body)); err != nil {
+		t.Errorf("the stream broke: %v", err)
+	}
+	isProblem(t, <-waited, 503, "shutting_down")
+}

@@ -1,0 +1,29 @@
+package app
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/taskhost/taskhost/sdk/schema"
+)
+
+// banner says what was started and how to reach it.
+func (h *host) banner() {
+	c, out := h.config, h.options.Out
+	tasks := fmt.Sprintf("%d tasks", len(c.Tasks))
+	if len(c.Tasks) == 1 {
+		tasks = "1 task"
+	}
+	fmt.Fprintf(out, "taskhost %s · %s · generation 1 · %s\n", h.options.Version, strings.Join(h.options.Paths, ", "), tasks)
+	for _, addr := range c.Host.Admin.Listen {
+		if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+			fmt.Fprintf(out, "  api    socket %s   try: curl -s --unix-socket %s http://th/v1/tasks\n", path, path)
+			continue
+		}
+		fmt.Fprintf(out, "  api    http://%s/v1   token in %s\n", addr, h.data.join("admin.token"))
+	}
+	fmt.Fprintf(out, "  cli    taskhost status · taskhost logs -f TASK · taskhost help\n")
+	fmt.Fprintf(out, "  store  in memory: history and checkpoints end with this process; logs stay in %s\n", h.data.join("logs"))
+	fmt.Fprintf(out, "  stop   Ctrl-C drains for up to %s; again: cancel; again: kill\n", schema.FormatDuration(c.Host.ShutdownTimeout.Round(time.Second)))
+}

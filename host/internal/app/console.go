@@ -1,0 +1,158 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/taskhost/taskhost/host/internal/feed"
+	"github.com/taskhost/taskhost/host/internal/task"
+)
+
+// console tells on the host's log what the tasks do: a line for every ended run and for every change
+// of state that somebody should know. Runs that end well are many with short periods, so that at most
+// calm of them a second get a line and the others are counted.
+type console struct {
+	host   *host
+	log    hclog.Logger
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+
+	second  int64 // that said belongs to
+	said    int
+	unsaid  int
+	summary time.Time // when unsaid was last told
+}
+
+const (
+	calm         = 10
+	summaryEvery = 10 * time.Second
+)
+
+func (h *host) startConsole() *console {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &console{host: h, log: h.log, cancel: cancel, summary: time.Now()}
+	wanted := func(e task.Event) bool { return e.Topic == "run" && e.Kind != "progress" || e.Topic == "task" }
+	c.done.Go(func() {
+		for {
+			reader := h.feed.Subscribe(wanted, 4096)
+			err := c.follow(ctx, reader)
+			reader.Close()
+			if !errors.Is(err, feed.ErrLagged) {
+				return
+			}
+			c.log.Warn("the log fell behind; some events have no line")
+		}
+	})
+	return c
+}
+
+func (c *console) close() {
+	c.cancel()
+	c.done.Wait()
+}
+
+func (c *console) follow(ctx context.Context, r *feed.Reader) error {
+	for {
+		e, err := r.Next(ctx)
+		if err != nil {
+			return err
+		}
+		c.tell(ctx, e)
+	}
+}
+
+func (c *console) tell(ctx context.Context, e task.Event) {
+	switch e.Topic + "." + e.Kind {
+	case "run.ended":
+		c.ended(ctx, e)
+	case "run.started":
+		c.log.Debug("run started", "task", e.Task, "run", e.Run)
+	case "task.state":
+		c.state(e)
+	case "task.failed", "task.survivors", "run.stuck", "run.silent", "run.retry":
+		c.log.Warn(e.Kind, "task", e.Task, "run", e.Run, "why", e.Text)
+	default:
+		c.log.Debug(e.Topic+" "+e.Kind, "task", e.Task, "run", e.Run, "text", e.Text)
+	}
+}
+
+// state tells the states that last: a task that goes between idle and running says so by its runs.
+func (c *console) state(e task.Event) {
+	status, ok := c.host.store.Status(e.Task)
+	if !ok {
+		return
+	}
+	facts := []any{"task", e.Task, "state", string(status.State)}
+	if status.Reason != nil {
+		facts = append(facts, "why", status.Reason.Text)
+	}
+	switch status.State {
+	case task.FailedState, task.CrashLoop, task.Backoff:
+		c.log.Warn("task", facts...)
+	case task.Stopped, task.CompletedState:
+		c.log.Info("task", facts...)
+	case task.Running:
+		if len(status.Running) > 0 && status.Running[0].Trigger == task.TriggerStart {
+			c.log.Info("task", append(facts, "pid", pidOf(status))...)
+		}
+	}
+}
+
+func pidOf(s task.Status) int {
+	for _, p := range s.Processes {
+		if p.Run != "" {
+			return p.PID
+		}
+	}
+	return 0
+}
+
+func (c *console) ended(ctx context.Context, e task.Event) {
+	run, ok, err := c.host.store.Run(ctx, e.Run)
+	if err != nil || !ok {
+		return
+	}
+	facts := []any{"task", run.Task, "run", run.ID}
+	if !run.Slot.IsZero() {
+		facts = append(facts, "slot", run.Slot.Local().Format("15:04:05"))
+	}
+	if !run.Started.IsZero() {
+		facts = append(facts, "took", run.Ended.Sub(run.Started).Round(100*time.Microsecond))
+	}
+	if len(run.Attempts) > 1 {
+		facts = append(facts, "attempts", len(run.Attempts))
+	}
+	if run.Note != "" {
+		facts = append(facts, "note", run.Note)
+	}
+	if run.Outcome.Failure() {
+		if run.Error != nil {
+			facts = append(facts, "error", run.Error.Message)
+		}
+		c.log.Warn(string(run.Outcome), facts...)
+		return
+	}
+	if c.quiet(run.Ended) {
+		c.log.Info(string(run.Outcome), facts...)
+	}
+}
+
+// quiet reports whether there is room for one more line about a good end.
+func (c *console) quiet(now time.Time) bool {
+	if c.unsaid > 0 && now.Sub(c.summary) >= summaryEvery {
+		c.log.Info("more runs ended well", "runs", c.unsaid)
+		c.unsaid, c.summary = 0, now
+	}
+	if s := now.Unix(); s != c.second {
+		c.second, c.said = s, 0
+	}
+	if c.said++; c.said <= calm {
+		return true
+	}
+	c.unsaid++
+	return false
+}

@@ -1,0 +1,75 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/taskhost/taskhost/host/internal/catalog"
+	"github.com/taskhost/taskhost/host/internal/config"
+)
+
+// Source says which configuration to read.
+type Source struct {
+	Paths    []string // files and directories
+	Vars     []string // name=value
+	VarFiles []string
+	Offline  bool // neither environment nor secrets are read
+}
+
+// Loaded is what a Source came to. With errors among the diagnostics the Config is for display only.
+type Loaded struct {
+	Config  *config.Config
+	catalog *catalog.Catalog
+	diags   hcl.Diagnostics
+	sources config.Sources
+}
+
+// ErrConfig says that the configuration has errors. Who returns it has shown them.
+var ErrConfig = errors.New("the configuration has errors; nothing was started")
+
+// Failed reports whether the configuration has errors, not only warnings.
+func (l Loaded) Failed() bool { return l.diags.HasErrors() }
+
+// Diagnostics are all problems, in the order of the files.
+func (l Loaded) Diagnostics() []config.Diagnostic { return config.Diagnostics(l.diags, l.sources) }
+
+// Render writes all problems for people, each with its source line.
+func (l Loaded) Render(w io.Writer, color bool) error {
+	return config.Render(w, l.diags, l.sources, color)
+}
+
+// load reads a configuration. Plugin binaries are copied to where copies says, once the data
+// directory is known, and asked to describe themselves; nothing else is touched.
+func load(ctx context.Context, s Source, copies func(dataDir string) string, key func(dataDir string) ([]byte, error), log hclog.Logger) Loaded {
+	var l Loaded
+	l.Config, l.diags, l.sources = config.Load(ctx, config.Options{
+		Paths: s.Paths, Vars: s.Vars, VarFiles: s.VarFiles, Offline: s.Offline,
+		Env: os.LookupEnv,
+		Now: time.Now(),
+		Key: key,
+		Plugins: func(h config.Host) config.Plugins {
+			dir := copies(h.DataDir)
+			l.catalog = catalog.New(catalog.Config{CopyDir: dir, CacheDir: filepath.Join(dir, "described"), Log: log})
+			return l.catalog
+		},
+	})
+	return l
+}
+
+// Validate reads and checks a configuration as Serve would, and starts no task. Copies of plugins
+// and what they say of themselves are kept in the user's cache directory.
+func Validate(ctx context.Context, s Source) (Loaded, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = filepath.Join(os.TempDir(), "taskhost-cache")
+	}
+	copies := func(string) string { return filepath.Join(cache, "taskhost", "plugins") }
+	return load(ctx, s, copies, nil, hclog.NewNullLogger()), ctx.Err()
+}

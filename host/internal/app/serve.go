@@ -1,0 +1,236 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/taskhost/taskhost/host/internal/api"
+	"github.com/taskhost/taskhost/host/internal/config"
+	"github.com/taskhost/taskhost/host/internal/feed"
+	"github.com/taskhost/taskhost/host/internal/logs"
+	"github.com/taskhost/taskhost/host/internal/process"
+	"github.com/taskhost/taskhost/host/internal/runner"
+	"github.com/taskhost/taskhost/host/internal/store"
+	"github.com/taskhost/taskhost/host/internal/supervisor"
+	"github.com/taskhost/taskhost/host/internal/task"
+)
+
+// ServeOptions say how to run the host.
+type ServeOptions struct {
+	Source
+	LogLevel  string // "": what the configuration says
+	LogFormat string // text or json; "": what the configuration says
+	Version   string
+	Out       io.Writer // banner and log
+	Color     bool
+}
+
+// Serve runs the host on a configuration until a signal or the API ends it, and returns when
+// every task has ended. It returns ErrConfig when the configuration has errors.
+func Serve(ctx context.Context, o ServeOptions) error {
+	start := newLog(o, "info", "text")
+	copies := func(dir string) string { return (&dataDir{path: dir}).join("plugins") }
+	loaded := load(ctx, o.Source, copies, digestKey, start)
+	if len(loaded.diags) > 0 {
+		if err := loaded.Render(o.Out, o.Color); err != nil {
+			return err
+		}
+	}
+	if loaded.Failed() {
+		return ErrConfig
+	}
+	h, err := assemble(loaded, o)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	return h.run(ctx)
+}
+
+// host holds the parts of a running host. Parts further down may use those further up.
+type host struct {
+	options ServeOptions
+	config  *config.Config
+	started time.Time
+	log     hclog.Logger
+
+	data     *dataDir
+	logs     *logs.Logs
+	feed     *feed.Feed
+	store    *store.Memory
+	launcher *process.Launcher
+	runner   *runner.Runner
+	fleet    *supervisor.Fleet
+	api      *api.API
+	verbs    *verbs
+	token    string
+}
+
+// assemble makes the parts, from the data directory up to the API. Nothing runs yet, except that what
+// an earlier host left behind is ended.
+func assemble(l Loaded, o ServeOptions) (_ *host, err error) {
+	c := l.Config
+	h := &host{options: o, config: c, started: time.Now(), feed: feed.New()}
+	defer func() {
+		if err != nil {
+			h.close()
+		}
+	}()
+	h.log = newLog(o, c.Host.LogLevel, c.Host.LogFormat)
+	if h.data, err = openDataDir(c.Host.DataDir); err != nil {
+		return nil, err
+	}
+	if h.logs, err = logs.Open(h.data.join("logs"), logs.Options{Quota: c.Host.Keep.Logs, Log: h.log.Named("logs")}); err != nil {
+		return nil, fmt.Errorf("open the logs: %w", err)
+	}
+	h.store = store.NewMemory(store.Options{Keep: c.Host.Keep, KeepTotal: c.Host.KeepTotal.Runs, Publish: h.feed.Publish})
+	for _, d := range c.Tasks {
+		h.store.SetKeep(d.Name, d.Keep)
+		h.logs.SetQuota(d.Name, d.Keep.Logs)
+	}
+	h.launcher = process.New(process.Config{RunDir: h.data.join("run"), Log: h.log.Named("process")})
+	h.runner = runner.New(runner.Config{
+		Launcher: h.launcher,
+		Values:   h.store,
+		Plugins:  l.catalog,
+		Logs:     h.logs.Sink,
+		Report:   func(name string, r task.Report) { h.fleet.Report(name, r) },
+		Log:      h.log.Named("runner"),
+	})
+	h.fleet = supervisor.New(supervisor.Config{
+		Engine:          h.runner,
+		Journal:         h.store,
+		ShutdownTimeout: c.Host.ShutdownTimeout,
+		Log:             h.log,
+	})
+	if h.token, err = api.LoadToken(h.data.join("admin.token")); err != nil {
+		return nil, err
+	}
+	h.verbs = newVerbs(h)
+	h.api = api.New(api.Config{
+		Fleet:   fleetView{h.fleet},
+		Host:    h.verbs,
+		Library: h.store,
+		Feed:    h.feed,
+		Replay:  h.store,
+		Logs:    logView{h.logs},
+		Plugins: pluginView(c.Plugins),
+		Token:   api.Token{Name: "admin", Secret: h.token},
+		Log:     h.log.Named("api"),
+	})
+	return h, nil
+}
+
+// run brings the host up, waits for its end and brings it down: first the tasks, while the API
+// still shows how they end, then the API.
+func (h *host) run(ctx context.Context) error {
+	if err := h.launcher.Sweep(ctx); err != nil {
+		return fmt.Errorf("end what an earlier host left: %w", err)
+	}
+	listeners, err := h.listen(ctx)
+	if err != nil {
+		return err
+	}
+	apiCtx, endAPI := context.WithCancel(context.WithoutCancel(ctx))
+	defer endAPI()
+	served := make(chan error, 1)
+	go func() { served <- h.api.Serve(apiCtx, listeners...) }()
+
+	console := h.startConsole()
+	defer console.close()
+	fleetCtx, endFleet := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer endFleet(nil)
+	fleetDone := make(chan error, 1)
+	go func() { fleetDone <- h.fleet.Run(fleetCtx) }()
+
+	err = h.fleet.Apply(ctx, task.Generation{Number: 1, Digest: h.config.Digest, Tasks: h.config.Tasks, Groups: h.config.Groups, Applied: time.Now()})
+	if err == nil {
+		h.banner()
+		h.verbs.setReady()
+		err = h.wait(ctx, fleetDone, served)
+	}
+	h.verbs.stopping()
+	endFleet(context.Cause(ctx))
+	err = errors.Join(err, <-fleetDone)
+	h.runner.Close()
+	endAPI()
+	if serveErr := <-served; serveErr != nil {
+		err = errors.Join(err, fmt.Errorf("serve the API: %w", serveErr))
+	}
+	h.log.Info("stopped", "after", time.Since(h.started).Round(time.Millisecond))
+	return err
+}
+
+// wait returns when somebody asked the host to end: a signal, the API or ctx. A part that broke
+// ends it too.
+func (h *host) wait(ctx context.Context, fleetDone, served chan error) error {
+	signals := h.watchSignals()
+	defer signals.close()
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-h.verbs.asked():
+		return nil
+	case err := <-served:
+		served <- nil
+		return fmt.Errorf("serve the API: %w", err)
+	case err := <-fleetDone:
+		fleetDone <- nil
+		return fmt.Errorf("run the tasks: %w", err)
+	}
+}
+
+func (h *host) listen(ctx context.Context) ([]net.Listener, error) {
+	var all []net.Listener
+	for _, addr := range h.config.Host.Admin.Listen {
+		l, err := api.Listen(ctx, addr)
+		if err != nil {
+			for _, open := range all {
+				open.Close()
+			}
+			return nil, err
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+// close ends what assemble has opened, in reverse order.
+func (h *host) close() {
+	h.feed.Close()
+	if h.launcher != nil {
+		h.launcher.Close()
+	}
+	if h.logs != nil {
+		if err := h.logs.Close(); err != nil {
+			h.log.Warn("cannot close the logs", "err", err)
+		}
+	}
+	if h.data != nil {
+		h.data.close()
+	}
+}
+
+// newLog makes the host's own log; options win over the configuration.
+func newLog(o ServeOptions, level, format string) hclog.Logger {
+	if o.LogLevel != "" {
+		level = o.LogLevel
+	}
+	if o.LogFormat != "" {
+		format = o.LogFormat
+	}
+	options := &hclog.LoggerOptions{Level: hclog.LevelFromString(level), Output: o.Out, JSONFormat: format == "json"}
+	if !options.JSONFormat {
+		options.TimeFormat = "15:04:05"
+		if o.Color {
+			options.Color = hclog.ForceColor
+		}
+	}
+	return hclog.New(options)
+}

@@ -1,0 +1,85 @@
+package app
+
+import (
+	"context"
+	"iter"
+	"strconv"
+	"time"
+
+	"github.com/taskhost/taskhost/host/internal/api"
+	"github.com/taskhost/taskhost/host/internal/config"
+	"github.com/taskhost/taskhost/host/internal/logs"
+	"github.com/taskhost/taskhost/host/internal/supervisor"
+)
+
+// The API declares what it needs in words of its own; these views give it the parts in
+// that form. They hold no state.
+
+type fleetView struct{ *supervisor.Fleet }
+
+func (f fleetView) Schedule(name string, from, to time.Time, limit int) ([]api.Slot, error) {
+	slots, err := f.Fleet.Schedule(name, from, to, limit)
+	out := make([]api.Slot, 0, len(slots))
+	for _, s := range slots {
+		out = append(out, api.Slot{At: s.At, NotBefore: s.NotBefore})
+	}
+	return out, err
+}
+
+func (f fleetView) Groups() []api.Group {
+	groups := f.Fleet.Groups()
+	out := make([]api.Group, 0, len(groups))
+	for _, g := range groups {
+		out = append(out, api.Group{Group: g.Group, Members: g.Members, Holding: g.Holding, Waiting: g.Waiting})
+	}
+	return out
+}
+
+type logView struct{ *logs.Logs }
+
+func (l logView) Page(ctx context.Context, q api.LogQuery) ([]api.LogRecord, error) {
+	page, err := l.Logs.Page(ctx, logQuery(q))
+	out := make([]api.LogRecord, 0, len(page.Items))
+	for _, r := range page.Items {
+		out = append(out, logRecord(r))
+	}
+	return out, err
+}
+
+func (l logView) Follow(ctx context.Context, q api.LogQuery) iter.Seq2[api.LogRecord, error] {
+	return func(yield func(api.LogRecord, error) bool) {
+		records, err := l.Logs.Follow(ctx, logQuery(q))
+		if err != nil {
+			yield(api.LogRecord{}, err)
+			return
+		}
+		for r, err := range records {
+			if !yield(logRecord(r), err) {
+				return
+			}
+		}
+	}
+}
+
+// pluginView lists the plugins that the configuration uses.
+type pluginView []config.Plugin
+
+func (p pluginView) Plugins() []api.Plugin {
+	out := make([]api.Plugin, 0, len(p))
+	for _, one := range p {
+		out = append(out, api.Plugin{Name: one.Name, Path: one.Origin, Digest: one.Digest, Description: one.Description})
+	}
+	return out
+}
+
+func logQuery(q api.LogQuery) logs.Query {
+	out := logs.Query{Task: q.Task, Run: q.Run, Level: q.Level, Grep: q.Grep, Since: q.Since, Tail: q.Tail, Limit: q.Limit}
+	if q.After > 0 {
+		out.After = strconv.FormatUint(q.After, 10)
+	}
+	return out
+}
+
+func logRecord(r logs.Record) api.LogRecord {
+	return api.LogRecord{LogLine: r.LogLine, Position: r.Pos, Gap: int(r.Gap)}
+}
