@@ -43,6 +43,8 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case sleepArg:
 			sleepAsGrandchild()
+		case benchArg:
+			playBench(os.Args[2:])
 		case hostArg:
 			playHost(os.Args[2:])
 		case forkArg: // the middle of a double fork
