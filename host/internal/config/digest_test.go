@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"strings"
 	"testing"
@@ -36,32 +37,38 @@ func load(t *testing.T, text, secret string, change func(*Options)) *Config {
 	return c
 }
 
+// digestAt is the digest as if the files had stood in dir.
+func digestAt(c *Config, dir, key string) string {
+	for i := range c.Tasks {
+		c.Tasks[i].Dir = dir
+	}
+	return Digest(c.Tasks, c.Groups, []byte(key))
+}
+
 func TestDigestTellsWhatTasksDo(t *testing.T) {
 	t.Parallel()
-	base := load(t, digestBase, "one-secret", nil).Digest
+	base := digestAt(load(t, digestBase, "one-secret", nil), "/here", "")
 	for _, test := range []struct {
 		name         string
 		text, secret string
 		key          string
+		dir          string
 		same         bool
 	}{
-		{"the same again", digestBase, "one-secret", "", true},
-		{"moved down", "\n\n# a comment\n" + digestBase, "one-secret", "", true},
-		{"another default written out", strings.Replace(digestBase, "on_demand {}", "on_demand {}\n idle = \"60s\"", 1), "one-secret", "", true},
-		{"another host setting", digestBase + "host {\n log {\n level = \"debug\"\n }\n}", "one-secret", "", true},
-		{"another secret", digestBase, "two-secret", "", false},
-		{"another url", strings.Replace(digestBase, "example", "sample", 1), "one-secret", "", false},
-		{"another task", digestBase + "task \"b\" {\n plugin = \"exec\"\n on_demand {}\n}", "one-secret", "", false},
-		{"another group", digestBase + "group \"g\" {\n max = 1\n}", "one-secret", "", false},
-		{"another key", digestBase, "one-secret", "key", false},
+		{"the same again", digestBase, "one-secret", "", "", true},
+		{"moved down", "\n\n# a comment\n" + digestBase, "one-secret", "", "", true},
+		{"another default written out", strings.Replace(digestBase, "on_demand {}", "on_demand {}\n idle = \"60s\"", 1), "one-secret", "", "", true},
+		{"another host setting", digestBase + "host {\n log {\n level = \"debug\"\n }\n}", "one-secret", "", "", true},
+		{"another secret", digestBase, "two-secret", "", "", false},
+		{"another url", strings.Replace(digestBase, "example", "sample", 1), "one-secret", "", "", false},
+		{"another task", digestBase + "task \"b\" {\n plugin = \"exec\"\n on_demand {}\n}", "one-secret", "", "", false},
+		{"another group", digestBase + "group \"g\" {\n max = 1\n}", "one-secret", "", "", false},
+		{"another key", digestBase, "one-secret", "key", "", false},
+		{"another directory", digestBase, "one-secret", "", "/there", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got := load(t, test.text, test.secret, func(o *Options) {
-				if test.key != "" {
-					o.Key = func(string) ([]byte, error) { return []byte(test.key), nil }
-				}
-			}).Digest
+			got := digestAt(load(t, test.text, test.secret, nil), cmp.Or(test.dir, "/here"), test.key)
 			if (got == base) != test.same {
 				t.Errorf("digest %s, was %s", got, base)
 			}

@@ -24,7 +24,7 @@ func TestRenderMarksTheRightColumns(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(s.relative(plain.String()), "\n")
-	want := []string{"    1 │ locals {", "    2 │ \ta = [\"日本e\u0301\", upper()]", "      │ \t                   ^"}
+	want := []string{"    1 │ locals {", "    2 │ \ta = [\"日本e\u0301\", upper()]", "      │ \t                    ^"}
 	if diff := cmp.Diff(want, lines[1:4]); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
