@@ -28,12 +28,13 @@ func (l *loader) digest(c *Config) {
 }
 
 // Digest identifies tasks and groups, in hex: equal ones have equal digests,
-// wherever they stand in their files. Secrets enter it as a hash under key.
+// wherever they stand in a directory. Secrets enter it as a hash under key.
 func Digest(tasks []task.Definition, groups []task.Group, key []byte) string {
 	sum := hmac.New(sha256.New, key)
 	for _, d := range tasks {
 		d.Source = ""
 		put(sum, d)
+		put(sum, d.Dir)
 		put(sum, d.Config.Msgpack)
 		for _, name := range sortedKeys(d.Env) {
 			put(sum, []string{name, d.Env[name]})

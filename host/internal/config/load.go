@@ -2,7 +2,6 @@ package config
 
 import (
 	"context"
-	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -17,7 +16,6 @@ type Options struct {
 	Env      func(string) (string, bool) // os.LookupEnv, or what a test wants; nil is an empty environment
 	Offline  bool                        // neither environment nor secrets are read: what depends on them is checked as far as it goes
 	Plugins  Plugins
-	Now      time.Time
 	// Key gives the key under which secrets enter Config.Digest; it must stay the
 	// same as long as digests are compared. Load calls it with the data directory
 	// when everything else is well. nil is for loads whose digest nobody keeps.

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
@@ -35,7 +34,7 @@ type scene struct {
 func newScene(t testing.TB, archive *txtar.Archive) *scene {
 	t.Helper()
 	s := &scene{dir: t.TempDir(), archive: archive}
-	s.options = Options{Plugins: newFakePlugins(), Now: time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC), Env: func(name string) (string, bool) {
+	s.options = Options{Plugins: newFakePlugins(), Env: func(name string) (string, bool) {
 		value, set := map[string]string{
 			"SECRET_TOKEN":           canary,
 			"SITE":                   "https://example.org",

@@ -79,28 +79,23 @@ func (l *loader) unknownValue(i *instance, body hcl.Body, decoded schema.Decoded
 	i.find.errorf(schema.SourceRange(body, path), "", "%s of task %q has no known value", schema.FormatPath(path), i.def.Name)
 }
 
-// withoutEchoes drops what only repeats another diagnostic: that a required
-// attribute is null when it is missing, and that it is missing when its name is
-// there with a typing error.
+// withoutEchoes drops what only repeats another diagnostic: that an attribute is
+// missing whose name is there with a typing error.
 func withoutEchoes(diags hcl.Diagnostics) hcl.Diagnostics {
-	missing, meant := map[string]bool{}, map[string]bool{}
+	meant := map[string]bool{}
 	for _, d := range diags {
-		switch {
-		case d.Summary == missingSummary:
-			missing[quotedName(d.Detail)] = true
-		case strings.HasPrefix(d.Summary, unknownPrefix) && strings.HasPrefix(d.Detail, "Did you mean"):
+		if strings.HasPrefix(d.Summary, unknownPrefix) && strings.HasPrefix(d.Detail, "Did you mean") {
 			meant[quotedName(d.Detail)] = true
 		}
 	}
 	return slices.DeleteFunc(diags, func(d *hcl.Diagnostic) bool {
-		name, isNull := strings.CutSuffix(d.Detail, ": must not be null.")
-		return isNull && missing[name] || d.Summary == missingSummary && meant[quotedName(d.Detail)]
+		return d.Summary == missingSummary && meant[quotedName(d.Detail)]
 	})
 }
 
 // How the schema's diagnostics begin.
 const (
-	missingSummary = "Missing required argument"
+	missingSummary = "Missing required attribute"
 	unknownPrefix  = "Unknown "
 )
 

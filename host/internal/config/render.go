@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/apparentlymart/go-textseg/v15/textseg"
 	"github.com/hashicorp/hcl/v2"
+	"golang.org/x/text/width"
 )
 
 // Render writes diagnostics for a person: each with its place, the line of the
@@ -106,10 +108,24 @@ func carets(line string, d Diagnostic) (lead, marks string) {
 		if string(c) == "\t" {
 			space.WriteByte('\t')
 		} else {
-			space.WriteByte(' ')
+			space.WriteString(strings.Repeat(" ", columns(c)))
 		}
 	}
-	return space.String(), strings.Repeat("^", max(end-start, 1))
+	under := 0
+	for _, c := range clusters[start:max(start, end)] {
+		under += columns(c)
+	}
+	return space.String(), strings.Repeat("^", max(under, 1))
+}
+
+// columns is how many columns of a terminal a character takes.
+func columns(cluster []byte) int {
+	first, _ := utf8.DecodeRune(cluster)
+	switch width.LookupRune(first).Kind() {
+	case width.EastAsianWide, width.EastAsianFullwidth:
+		return 2
+	}
+	return 1
 }
 
 const (
