@@ -231,9 +231,6 @@ func exchange[In, Out any](input []byte, call func(In) (Out, error)) ([]byte, er
 	if encodeErr != nil && err == nil {
 		return nil, Permanent(fmt.Errorf("encode result: %w", encodeErr))
 	}
-	if string(text) == "null" {
-		return nil, err
-	}
 	return text, err
 }
 
