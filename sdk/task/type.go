@@ -76,7 +76,7 @@ func Job[C, In, Out any](name string, run func(ctx context.Context, h *Host, con
 	d.allowed = everyMode
 	d.input, d.result = reflect.TypeFor[In](), reflect.TypeFor[Out]()
 	d.run = func(ctx context.Context, h *Host, object any, input []byte) ([]byte, error) {
-		return exchange(input, func(in In) (Out, error) { return run(ctx, h, object.(C), in) })
+		return orNone(exchange(input, func(in In) (Out, error) { return run(ctx, h, object.(C), in) }))
 	}
 	return d.with(options, run == nil)
 }
@@ -150,10 +150,11 @@ func opened[C any, S Runner](name string, modes []Mode, open func(context.Contex
 // OpenJob is [Job] for a type that holds something open; see [OpenPeriodic].
 func OpenJob[C any, S JobRunner[In, Out], In, Out any](name string, open func(ctx context.Context, h *Host, config C) (S, error), options ...Option) Type {
 	d := define[C](name, []Mode{ModePeriodic, ModeOnDemand})
+	d.allowed = everyMode
 	d.input, d.result = reflect.TypeFor[In](), reflect.TypeFor[Out]()
 	openWith(d, open)
 	d.run = func(ctx context.Context, h *Host, object any, input []byte) ([]byte, error) {
-		return exchange(input, func(in In) (Out, error) { return object.(S).Run(ctx, h, in) })
+		return orNone(exchange(input, func(in In) (Out, error) { return object.(S).Run(ctx, h, in) }))
 	}
 	return d.with(options, open == nil)
 }
@@ -230,10 +231,15 @@ func exchange[In, Out any](input []byte, call func(In) (Out, error)) ([]byte, er
 	if encodeErr != nil && err == nil {
 		return nil, Permanent(fmt.Errorf("encode result: %w", encodeErr))
 	}
-	if string(text) == "null" {
+	return text, err
+}
+
+// orNone drops a result that says nothing.
+func orNone(result []byte, err error) ([]byte, error) {
+	if string(result) == "null" {
 		return nil, err
 	}
-	return text, err
+	return result, err
 }
 
 // loopBeat is how often a loop gives a sign of life.

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// attributes give a command its own group, and an end when the plugin dies.
+func attributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// adoptOrphans makes this process the parent of descendants whose own parent has died:
+// so a command cannot hide a child by forking twice or with a session of its own.
+func adoptOrphans() {
+	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) // without it, the host sweeps what is left
+}
+
+// awaitExit returns when the process has ended, and leaves it to be reaped.
+func awaitExit(cmd *exec.Cmd) {
+	for unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+}
+
+// strays are the live processes of the command that are outside of its group.
+func (n *nest) strays(p *process) []int {
+	var found []int
+	group := p.cmd.Process.Pid
+	for _, pid := range n.family(p) {
+		if g, err := unix.Getpgid(pid); err == nil && g != group {
+			found = append(found, pid)
+		}
+	}
+	return found
+}
+
+// family are the descendants of the command, and the orphans that came from it.
+func (n *nest) family(p *process) []int {
+	family := descendants(p.cmd.Process.Pid)
+	alone := n.alone()
+	for _, pid := range children(os.Getpid()) {
+		if n.leads(pid) || !alone && !marked(pid, p.mark) {
+			continue
+		}
+		family = append(append(family, pid), descendants(pid)...)
+	}
+	return family
+}
+
+// sweep kills what the command has left, until nothing is; it returns how many there
+// were. The command itself has ended, but is not reaped: its group cannot be another's.
+func (n *nest) sweep(p *process) int {
+	killed := map[int]bool{}
+	for end := time.Now().Add(sweepBound); ; {
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		left := false
+		for _, pid := range n.family(p) {
+			if reap(pid) {
+				continue
+			}
+			left = true
+			killed[pid] = true
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if !left || time.Now().After(end) {
+			return len(killed)
+		}
+		pause(time.Millisecond)
+	}
+}
+
+// pause gives the kernel time to end what was killed.
+func pause(d time.Duration) { <-time.After(d) }
+
+// reap reports whether the process has ended, and removes it if it is a child of this one.
+func reap(pid int) bool {
+	var status unix.WaitStatus
+	if got, err := unix.Wait4(pid, &status, unix.WNOHANG, nil); err == nil {
+		return got == pid
+	}
+	state, ok := stateOf(pid)
+	return !ok || state == 'Z' || state == 'X'
+}
+
+// stateOf is the state letter of a process; false when there is no such process.
+func stateOf(pid int) (byte, bool) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, false
+	}
+	_, after, ok := bytes.Cut(stat[max(bytes.LastIndexByte(stat, ')'), 0):], []byte(") "))
+	if !ok || len(after) == 0 {
+		return 0, false
+	}
+	return after[0], true
+}
+
+// marked reports whether the process carries the mark of a command.
+func marked(pid int, mark string) bool {
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	return err == nil && bytes.Contains(append([]byte{0}, env...), []byte("\x00"+markEnv+"="+mark+"\x00"))
+}
+
+func descendants(pid int) []int {
+	var found []int
+	for _, child := range children(pid) {
+		found = append(append(found, child), descendants(child)...)
+	}
+	return found
+}
+
+// children asks the kernel for the children of every thread of a process.
+func children(pid int) []int {
+	var found []int
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, file := range threads {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // the thread has ended; its children went to another
+		}
+		for _, word := range strings.Fields(string(text)) {
+			if child, err := strconv.Atoi(word); err == nil {
+				found = append(found, child)
+			}
+		}
+	}
+	return found
+}

@@ -1,0 +1,25 @@
+//go:build !linux
+
+package main
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// attributes give a command its own group.
+func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// adoptOrphans is Linux's; elsewhere only the group is swept.
+func adoptOrphans() {}
+
+// awaitExit returns when the process has ended.
+func awaitExit(cmd *exec.Cmd) { _ = cmd.Wait() }
+
+func (n *nest) strays(*process) []int { return nil }
+
+// sweep kills what is left of the command's group.
+func (n *nest) sweep(p *process) int {
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	return 0
+}
