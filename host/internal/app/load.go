@@ -54,8 +54,8 @@ func load(ctx context.Context, s Source, copies func(dataDir string) string, key
 		Env: os.LookupEnv,
 		Now: time.Now(),
 		Key: key,
-		Plugins: func(h config.Host) config.Plugins {
-			dir := copies(h.DataDir)
+		Plugins: func(dataDir string) config.Plugins {
+			dir := copies(dataDir)
 			l.catalog = catalog.New(catalog.Config{CopyDir: dir, CacheDir: filepath.Join(dir, "described"), Log: log})
 			return l.catalog
 		},
