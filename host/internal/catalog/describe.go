@@ -87,7 +87,33 @@ func (p *Plugin) check(d wire.Description) error {
 		case len(t.Modes) == 0:
 			return p.notAPlugin(fmt.Sprintf("describes type %q without a mode", t.Name), nil)
 		}
+		if err := usable(t); err != nil {
+			return p.notAPlugin(fmt.Sprintf("describes type %q with a schema that cannot be used: %v", t.Name, err), err)
+		}
 		seen[t.Name] = true
+	}
+	return nil
+}
+
+// usable checks every schema of a type: who reads values by them later relies on it.
+func usable(t wire.Type) error {
+	if err := t.Config.Validate(); err != nil {
+		return err
+	}
+	values := []*schema.Value{t.Input, t.Result}
+	for _, m := range t.Methods {
+		values = append(values, &m.Input, &m.Result)
+	}
+	for _, o := range t.Outputs {
+		values = append(values, &o.Message)
+	}
+	for _, v := range values {
+		if v == nil {
+			continue
+		}
+		if err := v.Validate(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
