@@ -140,7 +140,7 @@ func (r *once) finish(ended <-chan struct{}, kill bool) task.ExitCause {
 	}
 	<-ended
 	r.child.killGroup()
-	survivors := r.tree.end(treeBound)
+	survivors := r.tree.end(treeBound, nil)
 	state, _ := r.child.reap()
 	for i, pipe := range r.pipes {
 		_ = pipe.SetReadDeadline(time.Now().Add(drainPipes))

@@ -1,3 +1,5 @@
+//go:build linux
+
 package process
 
 import (
@@ -119,8 +121,8 @@ func TestANewHostEndsWhatAnOldOneLeftBeforeItStartsTheTask(t *testing.T) {
 		damage func(dir string) // to what the old host has recorded
 	}{
 		{"recorded", func(string) {}},
-		{"killed before it could record", func(dir string) { _ = os.Remove(filepath.Join(dir, "daemon", "0.json")) }},
-		{"torn record", func(dir string) { _ = os.WriteFile(filepath.Join(dir, "daemon", "0.json"), []byte(`{"pid":`), 0o600) }},
+		{"killed before it could record", func(dir string) { _ = os.Truncate(lockPath(filepath.Join(dir, "daemon"), 0), 0) }},
+		{"torn record", func(dir string) { _ = os.Truncate(lockPath(filepath.Join(dir, "daemon"), 0), 8) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -46,11 +46,12 @@ type Launcher struct {
 	slots *slots
 	ooms  *oomWatch
 
-	mu      sync.Mutex
-	live    map[*Process]bool
-	closed  bool
-	stop    chan struct{}
-	reaping sync.WaitGroup
+	mu       sync.Mutex
+	live     map[*Process]bool // started, or about to be
+	closed   bool
+	stop     chan struct{}
+	starting sync.WaitGroup // added to under mu, while not closed
+	reaping  sync.WaitGroup
 }
 
 var _ task.Launcher = (*Launcher)(nil)
@@ -140,9 +141,14 @@ func (l *Launcher) Close() {
 	}
 	l.closed = true
 	close(l.stop)
+	l.mu.Unlock()
+	l.starting.Wait() // a process either has started or never will
+	l.mu.Lock()
 	live := make([]*Process, 0, len(l.live))
 	for p := range l.live {
-		live = append(live, p)
+		if p.child != nil {
+			live = append(live, p)
+		}
 	}
 	l.mu.Unlock()
 	for _, p := range live {
@@ -152,6 +158,24 @@ func (l *Launcher) Close() {
 		<-p.done
 	}
 	l.reaping.Wait()
+}
+
+// enter registers a process that is about to be started; the caller says when it is.
+func (l *Launcher) enter(p *Process) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return errors.New("the host is shutting down")
+	}
+	l.live[p] = true
+	l.starting.Add(1)
+	return nil
+}
+
+func (l *Launcher) leave(p *Process) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.live, p)
 }
 
 // Launch starts a plugin process and shakes hands with it. See task.Launcher.

@@ -9,7 +9,7 @@ import (
 // leftovers is what an earlier process may have left; by its record, and by who holds
 // its lock.
 type leftovers struct {
-	record sidecar
+	record record
 	tree   *tree
 }
 
@@ -61,7 +61,7 @@ func (t *tree) everyone(all []entry, orphan func(entry) bool) []entry {
 
 // reused tells whether the recorded pid belongs to another process by now; then its
 // session number means nothing either.
-func reused(all []entry, r sidecar) bool {
+func reused(all []entry, r record) bool {
 	for _, e := range all {
 		if e.pid == r.PID {
 			return e.start != r.Start

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,17 +18,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A task's processes live in slots. Slot n of a task has, in the task's directory, a lock
-// file n.lock, whose lock the whole process tree inherits, and a sidecar n.json, which
-// says who was started there. As long as anything of the tree lives, the lock is held:
-// that is how survivors are known, and how a new host finds and waits for what an
-// earlier one left.
+// A task's processes live in slots. Slot n of a task has a lock file, n.lock, in the
+// task's directory. The whole process tree inherits its lock, and its content says who was
+// started there. As long as anything of the tree lives, the lock is held: that is how
+// survivors are known, and how a new host finds and waits for what an earlier one left.
+// The file of a free slot is empty, and stays for the next process.
 
 // cleanBound is how long the launch of a task waits for what an earlier process left.
 const cleanBound = 10 * time.Second
 
-// sidecar says who was started in a slot.
-type sidecar struct {
+// record says who was started in a slot.
+type record struct {
 	Task  string    `json:"task"`
 	PID   int       `json:"pid"`   // also the number of its session and group
 	Start uint64    `json:"start"` // clock ticks after boot
@@ -64,35 +65,40 @@ type slot struct {
 // claim takes the lowest free slot of a task. The first claim of a task ends what an
 // earlier host left of it. It fails with errHeld when that does not go away.
 func (s *slots) claim(ctx context.Context, task string) (*slot, error) {
-	dir := filepath.Join(s.dir, fileName(task))
-	ts := s.of(fileName(task))
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	if err := ts.sweep(ctx, dir); err != nil {
+	sl := &slot{owner: s.of(fileName(task)), task: task, dir: filepath.Join(s.dir, fileName(task))}
+	if err := sl.take(ctx); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	n := 0
-	for ts.used[n] {
-		n++
-	}
-	sl := &slot{owner: ts, task: task, dir: dir, n: n}
 	// A process of this host that left survivors has left its lock held.
-	if err := clean(ctx, sl.path(".lock"), sl.path(".json")); err != nil {
-		return nil, err
-	}
-	lock, free, err := tryLock(sl.path(".lock"))
+	lock, err := clean(ctx, sl.path())
 	if err != nil {
+		sl.give()
 		return nil, err
-	}
-	if !free {
-		return nil, errHeld
 	}
 	sl.lock = lock
-	ts.used[n] = true
 	return sl, nil
+}
+
+// take chooses the number of the slot.
+func (sl *slot) take(ctx context.Context) error {
+	ts := sl.owner
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if err := ts.sweep(ctx, sl.dir); err != nil {
+		return err
+	}
+	for ts.used[sl.n] {
+		sl.n++
+	}
+	ts.used[sl.n] = true
+	return nil
+}
+
+// give makes the number free for another.
+func (sl *slot) give() {
+	sl.owner.mu.Lock()
+	defer sl.owner.mu.Unlock()
+	delete(sl.owner.used, sl.n)
 }
 
 func (s *slots) of(dir string) *taskSlots {
@@ -119,46 +125,58 @@ func (ts *taskSlots) sweep(ctx context.Context, dir string) error {
 	return nil
 }
 
-func (sl *slot) path(suffix string) string {
-	return filepath.Join(sl.dir, strconv.Itoa(sl.n)+suffix)
-}
+func (sl *slot) path() string { return lockPath(sl.dir, sl.n) }
+
+func lockPath(dir string, n int) string { return filepath.Join(dir, strconv.Itoa(n)+lockSuffix) }
+
+const lockSuffix = ".lock"
 
 // started records the process and gives up the host's own hold on the lock, which is the
 // process's from now on.
 func (sl *slot) started(c *child, mark string) error {
-	text, err := json.Marshal(sidecar{
+	text, err := json.Marshal(record{
 		Task: sl.task, PID: c.pid, Start: c.start, Boot: bootID(), Mark: mark, At: time.Now(),
 	})
 	if err == nil {
-		err = os.WriteFile(sl.path(".json"), text, 0o600)
+		_, err = sl.lock.WriteAt(text, 0)
 	}
 	return errors.Join(err, sl.lock.Close())
 }
 
-// release gives the slot back. When something still holds the lock, the files stay, and
+// held tells whether anything still holds the lock.
+func (sl *slot) held() bool {
+	lock, free, err := tryLock(sl.path())
+	if err != nil {
+		return false
+	}
+	_ = lock.Close()
+	return !free
+}
+
+// release gives the slot back. When something still holds the lock, the record stays, and
 // the next launch in this slot deals with it; held reports that.
 func (sl *slot) release() (held bool) {
-	sl.owner.mu.Lock()
-	defer sl.owner.mu.Unlock()
+	defer sl.give()
 	_ = sl.lock.Close() // harmless when started has closed it
-	lock, free, err := tryLock(sl.path(".lock"))
-	if err == nil {
-		if free {
-			_ = os.Remove(sl.path(".json"))
-			_ = os.Remove(sl.path(".lock"))
-		}
-		_ = lock.Close()
+	lock, free, err := tryLock(sl.path())
+	if err != nil {
+		return false
 	}
-	delete(sl.owner.used, sl.n)
-	if len(sl.owner.used) == 0 {
-		_ = os.Remove(sl.dir) // only when it is empty
+	defer lock.Close()
+	if free {
+		_ = lock.Truncate(0)
 	}
-	return err == nil && !free
+	return !free
 }
 
 // tryLock opens a lock file and takes its lock when it is free.
 func tryLock(path string) (f *os.File, free bool, err error) {
 	f, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if errors.Is(err, os.ErrNotExist) { // the first process of the task
+		if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
+			f, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+		}
+	}
 	if err != nil {
 		return nil, false, err
 	}
@@ -189,12 +207,16 @@ func sweepTask(ctx context.Context, dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if base, ok := strings.CutSuffix(e.Name(), ".lock"); ok {
-			path := filepath.Join(dir, base)
-			if err := clean(ctx, path+".lock", path+".json"); err != nil {
-				return err
-			}
+		path := filepath.Join(dir, e.Name())
+		if !strings.HasSuffix(path, lockSuffix) {
+			continue
 		}
+		lock, err := clean(ctx, path)
+		if err != nil {
+			return err
+		}
+		_ = os.Remove(path)
+		_ = lock.Close()
 	}
 	for _, e := range entries {
 		if e.IsDir() {
@@ -205,38 +227,44 @@ func sweepTask(ctx context.Context, dir string) error {
 	return nil
 }
 
-// clean kills what has been started under a lock until nothing is left and the lock is
-// free, and removes the files. It fails with errHeld after cleanBound.
-func clean(ctx context.Context, lockPath, sidecarPath string) error {
-	if _, err := os.Stat(lockPath); errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
+// clean kills what has been started under a lock until nothing is left, and returns the
+// lock, taken, with its record erased. It fails with errHeld after cleanBound.
+func clean(ctx context.Context, path string) (*os.File, error) {
 	ctx, cancel := context.WithTimeout(ctx, cleanBound)
 	defer cancel()
 	var left leftovers
-	if text, err := os.ReadFile(sidecarPath); err == nil {
-		// A torn sidecar tells nothing; the lock still does.
-		_ = json.Unmarshal(text, &left.record)
-	}
 	for round, wait := 0, time.Millisecond; ; round, wait = round+1, min(2*wait, 50*time.Millisecond) {
-		lock, free, err := tryLock(lockPath)
+		lock, free, err := tryLock(path)
 		if err != nil {
-			return err
+			return nil, err
+		}
+		if round == 0 {
+			left.record, err = readRecord(lock)
+			if free && err == io.EOF { // the slot was given back in order
+				return lock, nil
+			}
 		}
 		alive := left.kill(lock, !free && round > 0)
 		if free && !alive {
-			_ = os.Remove(sidecarPath)
-			_ = os.Remove(lockPath)
-			_ = lock.Close()
-			return nil
+			return lock, lock.Truncate(0)
 		}
 		_ = lock.Close()
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for pid %d: %w", left.record.PID, errHeld)
+			return nil, fmt.Errorf("wait for pid %d: %w", left.record.PID, errHeld)
 		case <-time.After(wait):
 		}
 	}
+}
+
+// readRecord reads who was started under a lock. A torn record tells nothing, which is no
+// harm: the lock still does.
+func readRecord(lock *os.File) (r record, err error) {
+	err = json.NewDecoder(io.NewSectionReader(lock, 0, 1<<16)).Decode(&r)
+	if err != nil {
+		r = record{}
+	}
+	return r, err
 }
 
 // fileName makes a file name of any text: the letters that every file system tells apart

@@ -77,11 +77,10 @@ func newProcess(l *Launcher, spec task.LaunchSpec, slot *slot) *Process {
 // start starts the program; go-plugin calls it with the variables of the handshake.
 func (p *Process) start(handshake []string) error {
 	l := p.launcher
-	l.mu.Lock()
-	defer l.mu.Unlock() // Close sees either no process or a started one
-	if l.closed {
-		return errors.New("the host is shutting down")
+	if err := l.enter(p); err != nil {
+		return err
 	}
+	defer l.starting.Done()
 	cmd := exec.Command(p.spec.Path)
 	cmd.Dir = p.dir
 	needed := make([]string, 0, len(handshake)+2)
@@ -141,7 +140,6 @@ func (p *Process) spawn(cmd *exec.Cmd) (err error) {
 	if err := p.slot.started(c, p.tree.marks.word); err != nil {
 		p.launcher.cfg.Log.Warn("cannot record a process", "task", p.spec.Task, "pid", c.pid, "err", err)
 	}
-	p.launcher.live[p] = true
 	p.readers.Go(p.readStdout)
 	p.readers.Go(p.readStderr)
 	go p.await()
@@ -203,7 +201,7 @@ func (p *Process) await() {
 
 	// The leader is not reaped yet, so its pid still names its session and group.
 	p.child.killGroup()
-	survivors := p.tree.end(treeBound)
+	survivors := p.tree.end(treeBound, p.slot.held)
 	state, _ := p.child.reap()
 
 	until := time.Now().Add(drainPipes)
@@ -223,18 +221,16 @@ func (p *Process) await() {
 	if p.exit.Signal == syscall.SIGKILL.String() && !killed {
 		p.exit.OOM = p.launcher.ooms.happened()
 	}
-	l := p.launcher
-	l.mu.Lock()
-	delete(l.live, p)
-	l.mu.Unlock()
+	p.launcher.leave(p)
 	if len(survivors) > 0 {
-		l.cfg.Log.Warn("processes outlived the end of their tree", "task", p.spec.Task, "pids", fmt.Sprint(survivors))
+		p.launcher.cfg.Log.Warn("processes outlived the end of their tree", "task", p.spec.Task, "pids", fmt.Sprint(survivors))
 	}
 	close(p.done)
 }
 
 // abandon lets go of what a process that could not be started has taken.
 func (p *Process) abandon() {
+	p.launcher.leave(p)
 	_ = os.RemoveAll(p.dir)
 	p.slot.release()
 }

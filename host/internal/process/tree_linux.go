@@ -18,6 +18,9 @@ func adoptOrphans() {
 
 // note remembers who belongs to t while the ancestry can still be told.
 func (t *tree) note() {
+	if childless(t.leader) {
+		return // the usual case, and much cheaper than a snapshot
+	}
 	all := snapshots.take()
 	children.mu.RLock()
 	defer children.mu.RUnlock()
@@ -26,8 +29,12 @@ func (t *tree) note() {
 
 // end kills what is left of t beside its leader, again and again until nothing is left
 // or the bound is over, and returns the pids that outlived it. The leader must have
-// ended and must not have been reaped.
-func (t *tree) end(bound time.Duration) (survivors []int) {
+// ended and must not have been reaped. held, if there is one, tells whether something
+// still holds the tree's lock.
+func (t *tree) end(bound time.Duration, held func() bool) (survivors []int) {
+	if t.alone() && (held == nil || !held()) {
+		return nil
+	}
 	deadline := time.Now().Add(bound)
 	for wait := time.Millisecond; ; wait = min(2*wait, 20*time.Millisecond) {
 		left := t.strike()
@@ -39,6 +46,66 @@ func (t *tree) end(bound time.Duration) (survivors []int) {
 		}
 		time.Sleep(wait)
 	}
+}
+
+// alone tells, without a snapshot, that nothing can be left of a tree whose leader has
+// ended: what it leaves becomes the host's child, and the host has no child that it has
+// not started.
+func (t *tree) alone() bool {
+	if len(t.seen) > 1 {
+		return false
+	}
+	own := ownChildren.take()
+	if !own.known {
+		return false
+	}
+	children.mu.RLock()
+	defer children.mu.RUnlock()
+	for _, pid := range own.pids {
+		if children.pids[pid] {
+			continue
+		}
+		if e, ok := readStat(pid); ok && e.session != ownSession() {
+			return false
+		}
+	}
+	return true
+}
+
+// childless tells that a process has no children. When the kernel does not list
+// children it says no.
+func childless(pid int) bool {
+	list := childrenOf(pid)
+	return list.known && len(list.pids) == 0
+}
+
+// childrenOf lists the children of all threads of a process.
+func childrenOf(pid int) (list childList) {
+	threads, err := os.Open(procPath(pid, "task"))
+	if err != nil {
+		return list
+	}
+	defer threads.Close()
+	names, err := threads.Readdirnames(-1)
+	if err != nil {
+		return list
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(procPath(pid, "task/"+name+"/children"))
+		if err != nil {
+			if _, gone := os.Stat(procPath(pid, "task/"+name)); gone != nil {
+				continue // the thread has ended; its children are another thread's now
+			}
+			return childList{}
+		}
+		for word := range bytes.FieldsSeq(text) {
+			if child, err := strconv.Atoi(string(word)); err == nil {
+				list.pids = append(list.pids, child)
+			}
+		}
+	}
+	list.known = true
+	return list
 }
 
 // strike kills the members once and reaps those that have ended as children of the host.
@@ -181,26 +248,36 @@ var ownSession = sync.OnceValue(func() int {
 	return sid
 })
 
-// snapshots shares one reading of /proc among all who ask at the same time: a thousand
-// processes that end together cost a few readings, not a thousand.
-var snapshots = &scanner{}
+// snapshots and ownChildren share one look among all who ask at the same time: a
+// thousand processes that end together cost a few looks, not a thousand.
+var (
+	snapshots   = &shared[[]entry]{look: readProcesses}
+	ownChildren = &shared[childList]{look: func() childList { return childrenOf(os.Getpid()) }}
+)
 
-type scanner struct {
+// childList holds the children of a process; known says that the kernel lists them.
+type childList struct {
+	pids  []int
+	known bool
+}
+
+// shared gives everybody the result of a look that began after they asked.
+type shared[T any] struct {
+	look func() T
 	mu   sync.Mutex
-	next *scan // will begin after now
+	next *look[T] // will begin after now
 	busy bool
 }
 
-type scan struct {
-	done chan struct{}
-	all  []entry
+type look[T any] struct {
+	done   chan struct{}
+	result T
 }
 
-// take returns a snapshot that began after the call.
-func (s *scanner) take() []entry {
+func (s *shared[T]) take() T {
 	s.mu.Lock()
 	if s.next == nil {
-		s.next = &scan{done: make(chan struct{})}
+		s.next = &look[T]{done: make(chan struct{})}
 	}
 	mine := s.next
 	if !s.busy {
@@ -209,10 +286,10 @@ func (s *scanner) take() []entry {
 	}
 	s.mu.Unlock()
 	<-mine.done
-	return mine.all
+	return mine.result
 }
 
-func (s *scanner) run() {
+func (s *shared[T]) run() {
 	for {
 		s.mu.Lock()
 		current := s.next
@@ -223,7 +300,7 @@ func (s *scanner) run() {
 			return
 		}
 		s.mu.Unlock()
-		current.all = readProcesses()
+		current.result = s.look()
 		close(current.done)
 	}
 }
