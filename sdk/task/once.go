@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -101,7 +102,11 @@ func (c *command) parseOnce(args []string) (q once, ok bool) {
 			return usage(fmt.Errorf("-input: type %q takes no input", q.typ.Description.Name))
 		}
 		if problems := q.typ.Description.Input.Check(json.RawMessage(*input)); len(problems) > 0 {
-			return usage(fmt.Errorf("-input: %s", problems[0]))
+			texts := make([]string, len(problems))
+			for i, p := range problems {
+				texts[i] = p.String()
+			}
+			return usage(fmt.Errorf("-input: %s", strings.Join(texts, "; ")))
 		}
 		q.input = json.RawMessage(*input)
 	}

@@ -34,6 +34,7 @@ func TestWhatARunReturnsDecidesItsOutcome(t *testing.T) {
 		{"wrapped skip", fmt.Errorf("poll: %w", task.Skip("nothing new")), "skipped", "", "nothing new", 0},
 		{"interrupted", task.Interrupted("at 7"), "interrupted", "", "at 7", 0},
 		{"stopping", task.ErrStopping, "interrupted", "", "", 0},
+		{"wrapped stopping", fmt.Errorf("at 7: %w", task.ErrStopping), "interrupted", "", "at 7: the task is stopping", 0},
 		{"unhealthy", task.Unhealthy("status 500"), "failed", "unhealthy", "status 500", 0},
 		{"permanent nil", task.Permanent(nil), "succeeded", "", "", 0},
 		{"retry after nil", task.RetryAfter(time.Second, nil), "succeeded", "", "", 0},

@@ -2,6 +2,7 @@ package tasktest
 
 import (
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -10,11 +11,16 @@ import (
 	"github.com/taskhost/taskhost/sdk/task"
 )
 
+// lifelineTime is how long a task may drain once its host is gone.
+const lifelineTime = time.Second
+
 // process is where author code runs: within the test, or in a subprocess.
 type process interface {
 	connection() grpc.ClientConnInterface
 	// kill ends it without a word. It does not wait.
 	kill()
+	// orphan makes it believe that its host is gone. It does not wait.
+	orphan()
 	// close waits until it has ended, and kills it when it does not by itself.
 	close() error
 }
@@ -46,6 +52,12 @@ func (m *memory) connection() grpc.ClientConnInterface { return m.link.Conn }
 // kill cannot end goroutines, so it cuts them off: their contexts end, and nothing
 // that they send arrives.
 func (m *memory) kill() { m.server.Abandon() }
+
+// orphan does what a process does when its lifeline ends.
+func (m *memory) orphan() {
+	m.server.Drain(lifelineTime, "the host is gone")
+	time.AfterFunc(lifelineTime, m.server.Abandon)
+}
 
 func (m *memory) close() error {
 	m.server.Abandon()

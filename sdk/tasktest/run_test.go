@@ -86,3 +86,23 @@ func TestCancel(t *testing.T) {
 		}
 	})
 }
+
+func TestLoseHost(t *testing.T) {
+	t.Parallel()
+	tasktest.Test(t, func(t *testing.T) {
+		r := tasktest.Run(t, task.Continuous("deaf", func(ctx context.Context, h *task.Host, _ config) error {
+			<-ctx.Done()
+			if !errors.Is(context.Cause(ctx), task.ErrHostGone) {
+				t.Errorf("cause %v", context.Cause(ctx))
+			}
+			if err := h.Commit(context.WithoutCancel(ctx), task.Save("a", 1)); !errors.Is(err, task.ErrHostGone) {
+				t.Errorf("commit without a host: %v", err)
+			}
+			return nil
+		}), ``)
+		r.LoseHost()
+		if got := r.Outcome(); got != "lost" || r.Commits() != 0 {
+			t.Errorf("outcome %s, %d commits", got, r.Commits())
+		}
+	})
+}

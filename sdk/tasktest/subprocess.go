@@ -29,6 +29,8 @@ type subprocess struct {
 	cmd      *exec.Cmd
 	dir      string // of its socket
 	lifeline *os.File
+	once     sync.Once
+	closed   error // of the lifeline; valid after once
 	conn     *grpc.ClientConn
 	exited   chan struct{}
 }
@@ -49,7 +51,7 @@ func launch(path string, log *logs, env map[string]string) (*subprocess, error) 
 	cmd.WaitDelay = time.Second
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir,
-		wire.CookieKey + "=" + wire.CookieValue, wire.LifelineEnv + "=1",
+		wire.CookieKey + "=" + wire.CookieValue, fmt.Sprint(wire.LifelineEnv, "=", lifelineTime.Seconds()),
 		fmt.Sprintf("PLUGIN_PROTOCOL_VERSIONS=%d", wire.ProtocolVersion), "PLUGIN_UNIX_SOCKET_DIR=" + dir,
 	}
 	for name, value := range env {
@@ -105,9 +107,12 @@ func (p *subprocess) connection() grpc.ClientConnInterface { return p.conn }
 
 func (p *subprocess) kill() { _ = p.cmd.Process.Kill() } // fails only when it has ended
 
-// close lets go of the lifeline, as a host that dies does.
+func (p *subprocess) orphan() { p.once.Do(func() { p.closed = p.lifeline.Close() }) }
+
+// close lets go of the lifeline, as a host that dies does, and waits.
 func (p *subprocess) close() error {
-	err := p.lifeline.Close()
+	p.orphan()
+	err := p.closed
 	timer := time.NewTimer(endTime)
 	defer timer.Stop()
 	select {

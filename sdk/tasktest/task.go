@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -51,6 +52,7 @@ type Task struct {
 
 	mu        sync.Mutex
 	killed    string // why the process is no more, "" while it lives
+	lost      bool   // it has lost its host
 	timeout   *time.Timer
 	timeoutAt time.Time
 	drain     *time.Timer
@@ -312,6 +314,41 @@ func (r *Task) Kill() {
 	r.host.Cut()
 }
 
+// LoseHost takes the host away, as its death does: the run may drain for a second,
+// then its context ends with task.ErrHostGone, and nothing that it commits is kept.
+// The outcome is lost.
+func (r *Task) LoseHost() {
+	r.mu.Lock()
+	r.killed, r.lost = "the host is gone", true
+	r.mu.Unlock()
+	r.process.orphan()
+	r.host.Cut()
+}
+
+// ExitCode waits until the process of a [Program] has ended and is its exit code, -1
+// when it was killed.
+func (r *Task) ExitCode() int {
+	r.t.Helper()
+	p, ok := r.process.(*subprocess)
+	if !ok {
+		r.t.Fatal("tasktest: a task in memory has no exit code")
+	}
+	<-p.exited
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// Signal sends a signal to the process of a [Program].
+func (r *Task) Signal(s os.Signal) {
+	r.t.Helper()
+	p, ok := r.process.(*subprocess)
+	if !ok {
+		r.t.Fatal("tasktest: a task in memory gets no signals")
+	}
+	if err := p.cmd.Process.Signal(s); err != nil {
+		r.t.Errorf("tasktest: signal: %v", err)
+	}
+}
+
 func (r *Task) over() bool {
 	select {
 	case <-r.done:
@@ -404,6 +441,9 @@ func (r *Task) Outcome() string {
 	<-r.done
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.lost && r.result == nil {
+		return "lost"
+	}
 	if r.result == nil {
 		return "failed"
 	}

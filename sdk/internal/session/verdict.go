@@ -129,7 +129,7 @@ func resultOf(run string, result []byte, err, ended error, observed bool) *taskv
 	r.Message = clip(err.Error(), textLimit)
 	switch v.Status {
 	case taskv1.RunStatus_RUN_STATUS_SKIPPED, taskv1.RunStatus_RUN_STATUS_INTERRUPTED, taskv1.RunStatus_RUN_STATUS_UNHEALTHY:
-		if v.Err == nil {
+		if bare := err == error(v) || err == ErrStopping; bare || v.Note != "" {
 			r.Message = clip(v.Note, textLimit)
 		}
 		r.Result = result // a job that was cut may have a partial result
