@@ -74,8 +74,10 @@ func (v *view) slots(name string, from, to time.Time, max int) []Slot {
 
 func heldBy(s *task.Status) string {
 	switch {
-	case s.State == task.Stopped || s.State == task.FailedState:
-		return string(s.State)
+	case s.State == task.Stopped || s.StoppedBy != nil:
+		return "stopped"
+	case s.State == task.FailedState:
+		return "failed"
 	case s.Paused != nil:
 		return "paused"
 	}
