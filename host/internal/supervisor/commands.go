@@ -114,24 +114,35 @@ func (st *state) shuttingDown() error {
 
 // wished says whether the schedule is to be on: the file's word, unless a person's stands against it.
 func (st *state) wished() bool {
-	if st.def.Enabled {
+	if st.declared().Enabled {
 		return st.overrides.Stopped == nil
 	}
 	return st.overrides.Started != nil
+}
+
+// declared is the definition that holds, or will once the old one is down.
+func (st *state) declared() *task.Definition {
+	if st.next != nil {
+		return st.next.def
+	}
+	return st.def
 }
 
 func (st *state) start(c task.Command, now time.Time) error {
 	if st.closing == closingShutdown {
 		return st.shuttingDown()
 	}
-	if !st.on {
+	if !st.wished() {
 		o := st.overrides
 		o.Stopped = nil
-		if !st.def.Enabled {
+		if !st.declared().Enabled {
 			o.Started = commandOf(c).override(now)
 		}
 		st.keepOverrides(o)
+	}
+	if !st.on {
 		st.turnOn(now)
+		st.changed()
 		return nil
 	}
 	if st.failed != nil || st.completed || st.def.Mode == task.Continuous && st.restartAt.After(now) {
@@ -167,10 +178,10 @@ func (st *state) runOnStart(now time.Time) {
 
 func (st *state) stopTask(c task.Command, now time.Time) error {
 	s := stop{stage: c.Mode.Stage(), why: whyStop, actor: c.Actor, reason: c.Reason, timeout: c.Timeout}
-	if st.on {
+	if st.wished() {
 		o := st.overrides
 		o.Started = nil
-		if st.def.Enabled {
+		if st.declared().Enabled {
 			o.Stopped = commandOf(c).override(now)
 		}
 		st.keepOverrides(o)

@@ -41,6 +41,11 @@ type (
 	hostPaused struct{ override *task.Override }
 	// drained: the host begins or ends a drain.
 	drained struct{ on bool }
+	// held: nothing new starts any more; the shutdown follows when the tasks that depend
+	// on this one are down.
+	held struct{}
+	// located: somebody wants to call a method; the answer is the process to ask, 0 is none.
+	located struct{ to chan<- task.ProcessID }
 	// shutdown: the host ends; the task's runs have until then.
 	shutdown struct{ by time.Time }
 	// escalated: every stop moves on to this stage at least.

@@ -49,7 +49,11 @@ type (
 		overrides task.Overrides
 		reply     *reply
 	}
-	replyEffect struct{ reply *reply }
+	replyEffect  struct{ reply *reply }
+	locateEffect struct {
+		to chan<- task.ProcessID
+		id task.ProcessID
+	}
 
 	// Of the fleet.
 	acquireEffect struct {
@@ -76,6 +80,7 @@ func (saveStatusEffect) effect() {}
 func (eventEffect) effect()      {}
 func (overridesEffect) effect()  {}
 func (replyEffect) effect()      {}
+func (locateEffect) effect()     {}
 func (acquireEffect) effect()    {}
 func (releaseEffect) effect()    {}
 func (factsEffect) effect()      {}

@@ -175,6 +175,17 @@ func (st *state) idleProcess() *process {
 	return nil
 }
 
+// apply names the process that a method call goes to: the one at work, else one that is up.
+func (e located) apply(st *state, now time.Time) {
+	var id task.ProcessID
+	for _, p := range st.procs {
+		if p.phase == procBusy || p.phase == procIdle && id == 0 {
+			id = p.id
+		}
+	}
+	st.do(locateEffect{to: e.to, id: id})
+}
+
 func (st *state) launch(now time.Time) {
 	st.lastID++
 	p := &process{id: st.lastID, launched: now}

@@ -273,6 +273,8 @@ func (e shutdown) apply(st *state, now time.Time) {
 	st.dirty = true
 }
 
+func (e held) apply(st *state, now time.Time) { st.draining, st.dirty = true, true }
+
 func (e drained) apply(st *state, now time.Time) {
 	if st.closing == closingShutdown || st.draining == e.on {
 		return

@@ -1,0 +1,199 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/taskhost/taskhost/host/internal/task"
+)
+
+// hostOverrides is the name under which the journal keeps the host's own pause.
+const hostOverrides = ""
+
+// lastGrace is how long after its deadline the fleet waits for what it has killed.
+const lastGrace = task.KillBound + closeBound
+
+// descent is the way down of all tasks: those that others depend on go last, as far as the
+// time allows.
+type descent struct {
+	by     time.Time
+	killed bool
+	told   map[string]bool
+	left   map[string]*task.Definition
+	again  time.Time // when look has something to do
+}
+
+// descend begins the end of the host.
+func (f *Fleet) descend() {
+	if f.down != nil {
+		return
+	}
+	timeout := f.cfg.ShutdownTimeout
+	if timeout <= 0 {
+		timeout = max(f.deps.longestStop(), task.KillBound)
+	}
+	f.down = &descent{by: f.cfg.Now().Round(0).Add(timeout), told: map[string]bool{}, left: map[string]*task.Definition{}}
+	v := f.view.Load()
+	for name := range v.loops {
+		f.down.left[name] = v.defs[name] // nil for one that is on its way out already
+	}
+	f.draining = true
+	f.broadcast(held{})
+}
+
+func (d *descent) ended(name string) { delete(d.left, name) }
+
+func (d *descent) next() time.Time {
+	if d == nil {
+		return time.Time{}
+	}
+	return d.again
+}
+
+// look tells the tasks whose turn has come, and says when all is over.
+func (d *descent) look(f *Fleet) (done bool, err error) {
+	if len(d.left) == 0 {
+		return true, nil
+	}
+	now := f.cfg.Now().Round(0)
+	d.again = d.by.Add(-task.KillBound)
+	for name, def := range d.left {
+		if d.told[name] {
+			continue
+		}
+		latest := d.by.Add(-task.KillBound)
+		if def != nil {
+			latest = latest.Add(-def.Stop.Cancel)
+		}
+		if d.mustWait(f, name) && latest.After(now) {
+			d.again = earliest(d.again, latest)
+			continue
+		}
+		d.tell(f, name)
+	}
+	if !d.again.After(now) {
+		if !d.killed {
+			d.killed = true
+			f.broadcast(escalated{mode: task.Kill})
+		}
+		d.again = d.by.Add(lastGrace)
+		if !d.again.After(now) {
+			return true, fmt.Errorf("shut down: %s not down after all deadlines: %s",
+				count(len(d.left), "task"), strings.Join(d.names(), ", "))
+		}
+	}
+	return false, nil
+}
+
+// mustWait reports whether a task that depends on this one is still up.
+func (d *descent) mustWait(f *Fleet, name string) bool {
+	for _, other := range f.deps.dependants(name) {
+		if _, up := d.left[other]; up {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *descent) tell(f *Fleet, name string) {
+	d.told[name] = true
+	if l := f.view.Load().loops[name]; l != nil {
+		l.box.put(shutdown{by: d.by})
+	}
+}
+
+func (d *descent) names() []string {
+	var names []string
+	for name := range d.left {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Escalate makes every stop that is under way begin the stage of mode at least. While the
+// host shuts down it also ends the waiting of tasks for those that depend on them.
+func (f *Fleet) Escalate(mode task.StopMode) {
+	f.do(func() {
+		if f.down == nil {
+			return
+		}
+		for name := range f.down.left {
+			if !f.down.told[name] {
+				f.down.tell(f, name)
+			}
+		}
+		f.broadcast(escalated{mode: mode})
+	})
+}
+
+// PauseHost turns every schedule off until ResumeHost or o.Until. It is durable when it returns.
+func (f *Fleet) PauseHost(ctx context.Context, o task.Override) error {
+	return f.setHostPause(ctx, &o)
+}
+
+// ResumeHost ends a pause or a drain of the host.
+func (f *Fleet) ResumeHost(ctx context.Context) error { return f.setHostPause(ctx, nil) }
+
+func (f *Fleet) setHostPause(ctx context.Context, o *task.Override) error {
+	if err := f.cfg.Journal.SaveOverrides(ctx, hostOverrides, task.Overrides{Paused: o}); err != nil {
+		return fmt.Errorf("save the pause of the host: %w", err)
+	}
+	return f.doAndWait(ctx, func() {
+		f.hostPause = o
+		f.broadcast(hostPaused{o})
+		if o == nil && f.draining && f.down == nil {
+			f.draining = false
+			f.broadcast(drained{on: false})
+		}
+	})
+}
+
+// HostState says whether the host is paused, drains or shuts down.
+type HostState struct {
+	Paused   *task.Override
+	Draining bool
+	Shutdown bool
+}
+
+// Host returns the host's own state.
+func (f *Fleet) Host(ctx context.Context) (HostState, error) {
+	var s HostState
+	err := f.doAndWait(ctx, func() {
+		s = HostState{Paused: f.hostPause, Draining: f.draining && f.down == nil, Shutdown: f.down != nil}
+		if p := s.Paused; p != nil && !p.Until.IsZero() && !p.Until.After(f.cfg.Now()) {
+			s.Paused = nil
+		}
+	})
+	return s, err
+}
+
+// Drain starts nothing new, lets live runs finish (continuous ones through the ladder) and
+// returns when none is left or ctx has ended. The host stays drained until ResumeHost.
+func (f *Fleet) Drain(ctx context.Context) error {
+	var waiting []chan struct{}
+	err := f.doAndWait(ctx, func() {
+		f.draining = true
+		f.broadcast(drained{on: true})
+		for _, l := range f.view.Load().loops {
+			to := make(chan struct{}, 1)
+			if l.box.put(quietAsked{to: to}) {
+				waiting = append(waiting, to)
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for _, to := range waiting {
+		select {
+		case <-to:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
