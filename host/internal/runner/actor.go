@@ -53,7 +53,7 @@ func newActor(r *Runner, id task.ProcessID, def *task.Definition) *actor {
 	}
 	a.starting, a.giveUp = context.WithCancel(context.Background())
 	a.box = newInbox(
-		func(key string) bool { return r.admitKey(def.Name, key) },
+		func(key string) bool { return r.admitKey(def, key) },
 		func() {
 			a.line("error", "the plugin sends more than it takes answers for; its process is killed", nil)
 			a.kill()

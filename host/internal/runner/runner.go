@@ -52,7 +52,7 @@ type Runner struct {
 	mu        sync.Mutex
 	closed    bool
 	processes map[task.ProcessID]*actor
-	published map[string]map[string]struct{} // the keys of each task
+	published map[string]*keySet // by task
 }
 
 var _ task.Engine = (*Runner)(nil)
@@ -72,7 +72,7 @@ func New(cfg Config) *Runner {
 		life:      life,
 		end:       end,
 		processes: map[task.ProcessID]*actor{},
-		published: map[string]map[string]struct{}{},
+		published: map[string]*keySet{},
 	}
 }
 
@@ -236,18 +236,24 @@ func (r *Runner) spawn(f func()) {
 	}
 }
 
+// keySet holds the keys that a task publishes. A new binary begins a new one.
+type keySet struct {
+	digest string
+	keys   map[string]struct{}
+}
+
 // admitKey reports whether a task may publish the key: it has a bounded number of them.
-func (r *Runner) admitKey(name, key string) bool {
+func (r *Runner) admitKey(def *task.Definition, key string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	keys := r.published[name]
-	if keys == nil {
-		keys = map[string]struct{}{}
-		r.published[name] = keys
+	set := r.published[def.Name]
+	if set == nil || set.digest != def.Config.Digest {
+		set = &keySet{digest: def.Config.Digest, keys: map[string]struct{}{}}
+		r.published[def.Name] = set
 	}
-	if _, known := keys[key]; !known && len(keys) >= maxKeys {
+	if _, known := set.keys[key]; !known && len(set.keys) >= maxKeys {
 		return false
 	}
-	keys[key] = struct{}{}
+	set.keys[key] = struct{}{}
 	return true
 }
