@@ -1,0 +1,308 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/taskhost/taskhost/host/internal/task"
+)
+
+const (
+	settleTime = 200 * time.Millisecond // for the end of a process to be noticed
+	lostTime   = 2 * time.Second        // for the last reports of a process that has ended
+
+	aliveEvery = time.Second            // signs of life are passed on at most so often
+	stateEvery = 100 * time.Millisecond // published values are
+)
+
+// serve passes commands to the process and reports from it until it is gone and what it
+// had said is dealt with.
+func (a *actor) serve(p task.Process) {
+	done, lost := p.Done(), (<-chan struct{})(a.box.lost)
+	var timer *time.Timer // armed while signs wait to be passed on
+	var tick <-chan time.Time
+	var last <-chan time.Time // bounds the wait for the end of the session
+	for {
+		a.commands(p)
+		a.reports()
+		if wait, later := a.flush(false); later {
+			if timer == nil {
+				timer = time.NewTimer(wait)
+				defer timer.Stop()
+			} else {
+				timer.Reset(wait)
+			}
+			tick = timer.C
+		}
+		if done == nil && lost == nil && !a.busy && !a.more() {
+			a.flush(true)
+			return
+		}
+		select {
+		case <-a.box.wake:
+		case <-tick:
+			tick = nil
+		case <-done:
+			done = nil
+			if lost != nil {
+				bound := time.NewTimer(lostTime)
+				defer bound.Stop()
+				last = bound.C
+			}
+		case <-lost:
+			lost, last = nil, nil
+			if done != nil && !within(done, settleTime) {
+				a.line("error", fmt.Sprintf("the session with the plugin is lost (%v); its process is killed", a.box.lossCause()), nil)
+				p.Kill()
+			}
+		case <-last:
+			lost, last = nil, nil
+		}
+	}
+}
+
+// more reports whether something waits in the queue of reports.
+func (a *actor) more() bool {
+	a.box.mu.Lock()
+	defer a.box.mu.Unlock()
+	return len(a.box.reports) > 0 || a.box.finished != nil
+}
+
+// commands carries out what the supervisor has asked for. A session that takes nothing,
+// because the plugin is stuck, holds up this process alone.
+func (a *actor) commands(p task.Process) {
+	for {
+		c, ok := a.box.nextCommand()
+		if !ok {
+			return
+		}
+		switch c := c.(type) {
+		case task.RunStart:
+			a.begin(p, c)
+		case task.Answer:
+			a.answer(c)
+		}
+	}
+}
+
+// begin hands the attempt to the plugin. The first one of a run waits for nothing.
+func (a *actor) begin(p task.Process, start task.RunStart) {
+	if start.Attempt > 1 && start.Values == nil {
+		ctx, cancel := context.WithTimeout(a.r.life, storeTime)
+		values, err := a.r.cfg.Values.RunValues(ctx, start.Run)
+		cancel()
+		if err != nil {
+			a.refuse(start.Run, task.StatusFailed, fmt.Sprintf("load run-scoped values: %v", err))
+			return
+		}
+		start.Values = values
+	}
+	if len(start.Values) > 0 {
+		if at := a.current(); at != nil {
+			at.saved = true
+		}
+	}
+	err := a.session.StartRun(start)
+	if err == nil {
+		return
+	}
+	// When the process is dying its end says more.
+	select {
+	case <-p.Done():
+	case <-a.box.lost:
+	case <-time.After(settleTime):
+		a.refuse(start.Run, task.StatusPermanent, err.Error())
+	}
+}
+
+// refuse ends a run that did not reach the plugin.
+func (a *actor) refuse(run string, status task.RunStatus, message string) {
+	at := a.current()
+	a.release()
+	a.report(task.RunReturned{
+		ID:          a.id,
+		Result:      task.RunResult{Run: run, Status: status, Message: message},
+		SavedValues: at != nil && at.saved,
+		At:          time.Now(),
+	})
+}
+
+// answer replies to a request of the plugin.
+func (a *actor) answer(answer task.Answer) {
+	if err := a.session.Reply(answer); err != nil {
+		a.log.Debug("answer does not reach the plugin", "err", err)
+	}
+}
+
+// reports deals with what the plugin has sent, in order. While the store works on one
+// request the next ones wait.
+func (a *actor) reports() {
+	for {
+		if f := a.box.takeFinished(); f != nil {
+			a.busy = false
+			if at := a.current(); at != nil && f.saved == at.run && f.saved != "" {
+				at.saved = true
+			}
+			a.answer(f.answer)
+		}
+		if a.busy {
+			return
+		}
+		r, ok := a.box.nextReport()
+		if !ok {
+			return
+		}
+		switch r := r.(type) {
+		case entered:
+			a.runEntered(r)
+		case ended:
+			a.runEnded(r)
+		case commit:
+			a.commit(r)
+		case load:
+			a.load(r)
+		case extend:
+			a.extend(r)
+		}
+	}
+}
+
+func (a *actor) runEntered(e entered) {
+	at := a.current()
+	if at == nil || at.run != e.run || closed(at.entered) {
+		a.log.Warn("plugin enters a run that it was not given", "run", e.run)
+		return
+	}
+	close(at.entered)
+	a.report(task.RunEntered{ID: a.id, Run: e.run, At: e.at})
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+func (a *actor) runEnded(e ended) {
+	at := a.current()
+	if at == nil || at.run != e.result.Run {
+		a.log.Warn("plugin ends a run that it is not at", "run", e.result.Run)
+		return
+	}
+	a.flush(true)
+	a.release()
+	a.report(task.RunReturned{ID: a.id, Result: e.result, SavedValues: at.saved, At: e.at})
+}
+
+// commit lets the store apply a commit, or says why not.
+func (a *actor) commit(c commit) {
+	if reason := a.refusal(c); reason != "" {
+		a.answer(task.Answer{ID: c.id, Err: reason})
+		return
+	}
+	a.store(func(ctx context.Context) finished {
+		f := finished{answer: task.Answer{ID: c.id}}
+		if err := a.r.cfg.Values.Commit(ctx, a.def.Name, c.run, c.ops); err != nil {
+			f.answer.Err = err.Error()
+			return f
+		}
+		for _, op := range c.ops {
+			if op.Kind == task.OpSaveRun {
+				f.saved = c.run
+			}
+		}
+		return f
+	})
+}
+
+// refusal says why a commit cannot be applied; "" when it can.
+func (a *actor) refusal(c commit) string {
+	if at := a.current(); c.run != "" && (at == nil || at.run != c.run) {
+		return fmt.Sprintf("run %s has ended; nothing of the commit is kept", c.run)
+	}
+	for _, op := range c.ops {
+		switch {
+		case op.Kind == task.OpEmit:
+			return fmt.Sprintf("output %q is not wired to a queue; nothing of the commit is kept", op.Output)
+		case op.Kind == task.OpSaveRun && c.run == "":
+			return fmt.Sprintf("%q belongs to a run and no run is going; nothing of the commit is kept", op.Key)
+		}
+	}
+	return ""
+}
+
+func (a *actor) load(l load) {
+	a.store(func(ctx context.Context) finished {
+		f := finished{answer: task.Answer{ID: l.id}}
+		value, found, err := a.r.cfg.Values.Load(ctx, a.def.Name, l.key)
+		if err != nil {
+			f.answer.Err = err.Error()
+			return f
+		}
+		f.answer.Value, f.answer.OK = value, found
+		return f
+	})
+}
+
+// store lets the store work without holding up commands; its answer comes back through
+// the inbox.
+func (a *actor) store(work func(context.Context) finished) {
+	a.busy = true
+	a.r.all.Go(func() {
+		ctx, cancel := context.WithTimeout(a.r.life, storeTime)
+		defer cancel()
+		a.box.finish(work(ctx))
+	})
+}
+
+func (a *actor) extend(e extend) {
+	if at := a.current(); at == nil || at.run != e.run {
+		a.answer(task.Answer{ID: e.id})
+		return
+	}
+	a.report(task.Extension{ID: a.id, Run: e.run, Request: e.id, By: e.by, At: e.at})
+}
+
+// flush passes on the signs of life that are due; with all, those that are not due yet
+// too. It returns how long the others have to wait, when there are any.
+func (a *actor) flush(all bool) (wait time.Duration, later bool) {
+	if text := a.box.takeRefused(); text != "" {
+		a.line("warn", text, nil)
+	}
+	alive, ready, values := a.box.pending()
+	if !alive && !ready && !values {
+		return 0, false
+	}
+	now := time.Now()
+	aliveDue := all || now.Sub(a.lastAlive) >= aliveEvery
+	stateDue := all || now.Sub(a.lastState) >= stateEvery
+	s := a.box.take(aliveDue, stateDue)
+	if len(s.values) > 0 {
+		a.lastState = now
+		for key, value := range s.values {
+			a.r.cfg.Values.Publish(a.def.Name, key, value, s.at)
+		}
+	}
+	if s.ready {
+		a.report(task.BecameReady{ID: a.id, Note: s.readyNote, At: s.readyAt})
+	}
+	if s.alive {
+		a.lastAlive = now
+		run := s.run
+		if at := a.current(); at != nil {
+			run = at.run
+		}
+		a.report(task.Alive{ID: a.id, Run: run, Progress: s.progress, Note: s.note, At: s.at})
+	}
+	switch {
+	case values && !stateDue:
+		return stateEvery - now.Sub(a.lastState), true
+	case alive && !aliveDue:
+		return aliveEvery - now.Sub(a.lastAlive), true
+	}
+	return 0, false
+}
