@@ -15,7 +15,9 @@ type Options struct {
 	VarFiles []string                    // files of values
 	Env      func(string) (string, bool) // os.LookupEnv, or what a test wants; nil is an empty environment
 	Offline  bool                        // neither environment nor secrets are read: what depends on them is checked as far as it goes
-	Plugins  Plugins
+	// Plugins gives access to plugin binaries, once it is known where the host keeps
+	// its data. It is called at most once; nil is a host without plugins.
+	Plugins func(Host) Plugins
 	// Key gives the key under which secrets enter Config.Digest; it must stay the
 	// same as long as digests are compared. Load calls it with the data directory
 	// when everything else is well. nil is for loads whose digest nobody keeps.
@@ -38,7 +40,7 @@ type Config struct {
 // of the rest, for display only. Nothing is started except plugin binaries that
 // describe themselves and check their configuration, through opts.Plugins.
 //
-// Load is safe for concurrent use as far as opts.Plugins is.
+// Load is safe for concurrent use as far as the functions in opts are.
 func Load(ctx context.Context, opts Options) (*Config, hcl.Diagnostics, Sources) {
 	if opts.Env == nil {
 		opts.Env = func(string) (string, bool) { return "", false }
@@ -71,6 +73,7 @@ type loader struct {
 	root    *node
 	host    Host
 	plugins *plugins
+	binary  Plugins
 }
 
 func (l *loader) load() *Config {
@@ -82,6 +85,9 @@ func (l *loader) load() *Config {
 
 	hostSection := l.hostSection()
 	l.host = l.readHost(hostSection)
+	if l.opts.Plugins != nil {
+		l.binary = l.opts.Plugins(l.host)
+	}
 	l.plugins = l.readPlugins(l.root.blocks["plugin"])
 	groups := l.readGroups(l.root.blocks["group"])
 	tasks := l.readTasks(l.root.blocks["task"], hostSection)

@@ -138,7 +138,7 @@ func (l *loader) attachPlugins(list []*instance) {
 const atOnce = 4
 
 func (l *loader) openPlugins() {
-	if l.opts.Plugins == nil {
+	if l.binary == nil {
 		for _, p := range l.plugins.known {
 			p.err = errors.New("this host knows no plugins")
 		}
@@ -148,7 +148,7 @@ func (l *loader) openPlugins() {
 	group.SetLimit(atOnce)
 	for _, p := range l.plugins.known {
 		group.Go(func() error {
-			p.opened, p.err = l.opts.Plugins.Open(l.ctx, p.spec)
+			p.opened, p.err = l.binary.Open(l.ctx, p.spec)
 			if p.err == nil && p.opened == nil {
 				p.err = errors.New("nothing was found")
 			}
@@ -183,6 +183,10 @@ func (l *loader) reportPlugin(p *plugin) {
 			hint = l.otherPlugins(p.name)
 		}
 	}
+	if l.opts.Offline && launch == nil {
+		find.warnf(at, "the configs of its tasks are not checked", "%s", text)
+		return
+	}
 	if len(p.users) > 1 {
 		text = fmt.Sprintf("%s (%d tasks name it)", text, len(p.users))
 	}
@@ -191,7 +195,7 @@ func (l *loader) reportPlugin(p *plugin) {
 
 // otherPlugins suggests the name of a plugin that is there.
 func (l *loader) otherPlugins(name string) string {
-	known, err := l.opts.Plugins.List(l.host.PluginDir)
+	known, err := l.binary.List(l.host.PluginDir)
 	if err != nil {
 		return fmt.Sprintf("the directory cannot be read: %s", errorText(err))
 	}

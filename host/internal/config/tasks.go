@@ -12,8 +12,11 @@ import (
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
-// maxInstances bounds what one block expands to.
-const maxInstances = 10_000
+// What blocks may expand to: one, and all together.
+const (
+	maxInstances = 10_000
+	maxTasks     = 20_000
+)
 
 // instance is one task with the places that later checks speak of.
 type instance struct {
@@ -60,7 +63,12 @@ func (l *loader) readTasks(nodes []*node, host section) tasks {
 	var list []*instance
 	for _, n := range nodes {
 		good := l.named(n, "task", all.blocks)
-		for _, e := range l.expand(n) {
+		elements := l.expand(n)
+		if len(list)+len(elements) > maxTasks {
+			l.find.errorf(n.rng, "spread them over several hosts", "there are more than %d tasks", maxTasks)
+			break
+		}
+		for _, e := range elements {
 			i := l.decode(n, e, fallback, host)
 			i.probe = i.probe || !good
 			list = append(list, i)
