@@ -31,11 +31,11 @@ type Plugins interface {
 // Plugin is one plugin of the configuration.
 type Plugin struct {
 	Name        string
-	Path        string // of the verified copy that is started
-	Origin      string // where it was copied from
-	Digest      string // sha256 of the binary, in hex
-	Env         map[string]string
-	Source      string // "file:line" of its block; "" without one
+	Path        string            // of the verified copy that is started
+	Origin      string            // where it was copied from
+	Digest      string            // sha256 of the binary, in hex
+	Env         map[string]string `json:"-"` // of all its processes; may hold secrets
+	Source      string            // "file:line" of its block; "" without one
 	Description wire.Description
 }
 
