@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/hcl/v2"
@@ -52,7 +51,6 @@ func load(ctx context.Context, s Source, copies func(dataDir string) string, key
 	l.Config, l.diags, l.sources = config.Load(ctx, config.Options{
 		Paths: s.Paths, Vars: s.Vars, VarFiles: s.VarFiles, Offline: s.Offline,
 		Env: os.LookupEnv,
-		Now: time.Now(),
 		Key: key,
 		Plugins: func(dataDir string) config.Plugins {
 			dir := copies(dataDir)

@@ -78,6 +78,8 @@ func (f fakePlugins) Open(_ context.Context, spec catalog.Spec) (*catalog.Plugin
 		return nil, &task.LaunchError{Kind: task.LaunchNotPlugin, Detail: `plugin "broken" is not a taskhost plugin: it printed "hello"`, Remedy: "build it with the SDK"}
 	case "script":
 		return nil, &task.LaunchError{Kind: task.LaunchNotExec, Detail: `plugin "script" (bin/script) is not executable`, Remedy: "chmod +x it"}
+	case "undescribed":
+		return nil, fmt.Errorf("plugin %q has not been described yet", spec.Name)
 	case "gone":
 		return nil, &task.LaunchError{Kind: task.LaunchMissing, Detail: `plugin "gone": ` + spec.Path + ` does not exist`}
 	}

@@ -15,9 +15,9 @@ type Options struct {
 	VarFiles []string                    // files of values
 	Env      func(string) (string, bool) // os.LookupEnv, or what a test wants; nil is an empty environment
 	Offline  bool                        // neither environment nor secrets are read: what depends on them is checked as far as it goes
-	// Plugins gives the plugins once the data directory is known, where their copies are kept;
-	// nil is for a host that knows none.
-	Plugins func(dataDir string) Plugins
+	// Plugins gives access to plugin binaries, once it is known where the host keeps
+	// its data. It is called at most once; nil is a host without plugins.
+	Plugins func(Host) Plugins
 	// Key gives the key under which secrets enter Config.Digest; it must stay the
 	// same as long as digests are compared. Load calls it with the data directory
 	// when everything else is well. nil is for loads whose digest nobody keeps.
@@ -40,7 +40,7 @@ type Config struct {
 // of the rest, for display only. Nothing is started except plugin binaries that
 // describe themselves and check their configuration, through opts.Plugins.
 //
-// Load is safe for concurrent use as far as what opts.Plugins gives is.
+// Load is safe for concurrent use as far as the functions in opts are.
 func Load(ctx context.Context, opts Options) (*Config, hcl.Diagnostics, Sources) {
 	if opts.Env == nil {
 		opts.Env = func(string) (string, bool) { return "", false }
@@ -72,8 +72,8 @@ type loader struct {
 	scope   *scope
 	root    *node
 	host    Host
-	catalog Plugins // nil: none
 	plugins *plugins
+	binary  Plugins
 }
 
 func (l *loader) load() *Config {
@@ -86,7 +86,7 @@ func (l *loader) load() *Config {
 	hostSection := l.hostSection()
 	l.host = l.readHost(hostSection)
 	if l.opts.Plugins != nil {
-		l.catalog = l.opts.Plugins(l.host.DataDir)
+		l.binary = l.opts.Plugins(l.host)
 	}
 	l.plugins = l.readPlugins(l.root.blocks["plugin"])
 	groups := l.readGroups(l.root.blocks["group"])

@@ -54,8 +54,10 @@ func (l *loader) decodeConfig(i *instance, p *plugin, typ *wire.Type) *check {
 	}
 	i.def.Config.Redacted = redacted
 	if len(decoded.Unknown) > 0 {
-		if !l.opts.Offline && !i.probe {
-			l.unknownValue(i, body, decoded)
+		// Otherwise it is known why: an error was reported for what it comes from.
+		if !l.opts.Offline && !i.probe && !l.find.failed() {
+			path := schema.PathOf(decoded.Unknown[0])
+			i.find.errorf(schema.SourceRange(body, path), "", "%s of task %q has no known value", schema.FormatPath(path), i.def.Name)
 		}
 		return nil
 	}
@@ -67,16 +69,6 @@ func (l *loader) decodeConfig(i *instance, p *plugin, typ *wire.Type) *check {
 		return nil
 	}
 	return &check{instance: i, plugin: p, typ: typ.Name, body: body}
-}
-
-// unknownValue reports a value that should have been known by now, unless what it
-// comes from was reported already.
-func (l *loader) unknownValue(i *instance, body hcl.Body, decoded schema.Decoded) {
-	if l.find.failed() {
-		return
-	}
-	path := schema.PathOf(decoded.Unknown[0])
-	i.find.errorf(schema.SourceRange(body, path), "", "%s of task %q has no known value", schema.FormatPath(path), i.def.Name)
 }
 
 // withoutEchoes drops what only repeats another diagnostic: that an attribute is
@@ -148,7 +140,7 @@ func (l *loader) askPlugins(checks []*check) {
 		}
 		asked[key] = c
 		group.Go(func() error {
-			c.problems, c.err = l.catalog.Validate(l.ctx, c.plugin.opened, c.typ, c.instance.def.Config.Msgpack)
+			c.problems, c.err = l.binary.Validate(l.ctx, c.plugin.opened, c.typ, c.instance.def.Config.Msgpack)
 			return nil
 		})
 	}

@@ -31,11 +31,11 @@ type Plugins interface {
 // Plugin is one plugin of the configuration.
 type Plugin struct {
 	Name        string
-	Path        string // of the verified copy that is started
-	Origin      string // where it was copied from
-	Digest      string // sha256 of the binary, in hex
-	Env         map[string]string
-	Source      string // "file:line" of its block; "" without one
+	Path        string            // of the verified copy that is started
+	Origin      string            // where it was copied from
+	Digest      string            // sha256 of the binary, in hex
+	Env         map[string]string `json:"-"` // of all its processes; may hold secrets
+	Source      string            // "file:line" of its block; "" without one
 	Description wire.Description
 }
 
@@ -138,7 +138,7 @@ func (l *loader) attachPlugins(list []*instance) {
 const atOnce = 4
 
 func (l *loader) openPlugins() {
-	if l.catalog == nil {
+	if l.binary == nil {
 		for _, p := range l.plugins.known {
 			p.err = errors.New("this host knows no plugins")
 		}
@@ -148,7 +148,7 @@ func (l *loader) openPlugins() {
 	group.SetLimit(atOnce)
 	for _, p := range l.plugins.known {
 		group.Go(func() error {
-			p.opened, p.err = l.catalog.Open(l.ctx, p.spec)
+			p.opened, p.err = l.binary.Open(l.ctx, p.spec)
 			if p.err == nil && p.opened == nil {
 				p.err = errors.New("nothing was found")
 			}
@@ -183,6 +183,10 @@ func (l *loader) reportPlugin(p *plugin) {
 			hint = l.otherPlugins(p.name)
 		}
 	}
+	if l.opts.Offline && launch == nil {
+		find.warnf(at, "the configs of its tasks are not checked", "%s", text)
+		return
+	}
 	if len(p.users) > 1 {
 		text = fmt.Sprintf("%s (%d tasks name it)", text, len(p.users))
 	}
@@ -191,7 +195,7 @@ func (l *loader) reportPlugin(p *plugin) {
 
 // otherPlugins suggests the name of a plugin that is there.
 func (l *loader) otherPlugins(name string) string {
-	known, err := l.catalog.List(l.host.PluginDir)
+	known, err := l.binary.List(l.host.PluginDir)
 	if err != nil {
 		return fmt.Sprintf("the directory cannot be read: %s", errorText(err))
 	}

@@ -21,10 +21,24 @@ func (l *loader) relations(all tasks, groups map[string]task.Group) {
 			if all.named[r.name] == nil && all.blocks[r.name] == nil {
 				i.find.errorf(r.at, nearHint(r.name, sortedKeys(all.named)), "%s: there is no task %q", r.attr, clip(r.name))
 			}
+			if r.attr == "depends_on" && i.def.Enabled {
+				warnDisabled(i, r, all.named[r.name])
+			}
 		}
 	}
 	for _, attr := range []string{"depends_on", "after_run"} {
 		l.circles(all, attr)
+	}
+}
+
+// warnDisabled speaks up when a task would wait for one that does not start by itself.
+func warnDisabled(i *instance, r reference, others []*instance) {
+	for _, other := range others {
+		if !other.def.Enabled {
+			i.find.warnf(r.at, fmt.Sprintf("enabled = false stands in the task at %s", place(other.node.rng)),
+				"task %q will wait until somebody starts %q", i.def.Name, other.def.Name)
+			return
+		}
 	}
 }
 

@@ -118,6 +118,11 @@ func (s *shape) hint(name string) string {
 		where = "a file"
 	}
 	text := where + " takes: " + s.takes()
+	for _, b := range s.blocks {
+		if slices.Contains(b.names(), name) {
+			return fmt.Sprintf("it belongs in %s { … }; %s", b.name, text)
+		}
+	}
 	if near, ok := schema.Nearest(name, s.names()); ok {
 		text = fmt.Sprintf("did you mean %q? %s", near, text)
 	}

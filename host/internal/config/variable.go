@@ -96,6 +96,9 @@ func (l *loader) settle(v *variable, values map[string]given) cty.Value {
 	g, ok := values[v.name]
 	if !ok {
 		attr := v.node.attrs["default"]
+		if attr == nil && l.opts.Offline {
+			return unknown
+		}
 		if attr == nil {
 			l.find.errorf(v.node.rng, fmt.Sprintf("give it with -var %s=…, in a -var-file, as %s%s, or a default", v.name, envVariable, v.name),
 				"variable %q has no value", v.name)
