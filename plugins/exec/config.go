@@ -30,10 +30,10 @@ type Config struct {
 
 // ExitCodes says what exit codes mean.
 type ExitCodes struct {
-	OK        []uint8 `task:"ok,optional" default:"[0]" doc:"success"`
-	Skip      []uint8 `task:"skip,optional" doc:"there was nothing to do"`
-	Permanent []uint8 `task:"permanent,optional" doc:"a failure that another try cannot mend"`
-	Retry     []uint8 `task:"retry,optional" doc:"the only failures worth another try; when empty, every failure is that is not permanent"`
+	OK        []int `task:"ok,optional" default:"[0]" doc:"success"`
+	Skip      []int `task:"skip,optional" doc:"there was nothing to do"`
+	Permanent []int `task:"permanent,optional" doc:"a failure that another try cannot mend"`
+	Retry     []int `task:"retry,optional" doc:"the only failures worth another try; when empty, every failure is that is not permanent"`
 }
 
 // noSignal lets a command finish by itself.
@@ -76,17 +76,20 @@ func (c Config) Validate() []task.Problem {
 	return problems
 }
 
-// validate finds codes with two meanings.
+// validate finds codes that cannot be, or have two meanings.
 func (e ExitCodes) validate() []task.Problem {
 	var problems []task.Problem
-	meaning := map[uint8]string{}
+	meaning := map[int]string{}
 	for _, l := range []struct {
 		name  string
-		codes []uint8
+		codes []int
 	}{{"ok", e.OK}, {"skip", e.Skip}, {"permanent", e.Permanent}, {"retry", e.Retry}} {
 		for i, code := range l.codes {
 			if other, taken := meaning[code]; taken {
 				problems = append(problems, task.Wrong(fmt.Sprintf("exit_codes.%s[%d]", l.name, i), fmt.Sprintf("exit code %d already stands in %s", code, other)))
+			}
+			if code < 0 || code > 255 {
+				problems = append(problems, task.Wrong(fmt.Sprintf("exit_codes.%s[%d]", l.name, i), fmt.Sprintf("exit code %d is out of range 0 to 255", code)))
 			}
 			meaning[code] = l.name
 		}

@@ -41,8 +41,7 @@ func (x ExitCodes) judge(e ending, stopped syscall.Signal, lastLines string) err
 	if e.by(stopped) {
 		return nil
 	}
-	code := uint8(e.code)
-	has := func(codes []uint8) bool { return e.signal == 0 && slices.Contains(codes, code) }
+	has := func(codes []int) bool { return e.signal == 0 && slices.Contains(codes, e.code) }
 	switch err := fmt.Errorf("the command failed: %s%s", e, lastLines); {
 	case has(x.OK):
 		return nil

@@ -39,6 +39,9 @@ func Binary(t testing.TB, dir string) *Program {
 	return &Program{Path: path, t: t}
 }
 
+// At is a plugin binary that is built already: for several tests that share one.
+func At(t testing.TB, path string) *Program { return &Program{Path: path, t: t} }
+
 // commandTime bounds a subcommand of a plugin.
 const commandTime = time.Minute
 
