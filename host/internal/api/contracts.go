@@ -22,13 +22,13 @@ type Fleet interface {
 	// Schedule returns the slots in [from, to), at most limit; a zero to is no bound. It is
 	// empty for a task that is not periodic.
 	Schedule(name string, from, to time.Time, limit int) ([]Slot, error)
-	Groups() []Group
+	Groups(ctx context.Context) ([]Group, error)
 }
 
 // Slot is one nominal due time of a task, and when it may begin: later by its jitter.
 type Slot struct{ At, NotBefore time.Time }
 
-// Group is a group with who is in it: tasks, and the ids of runs.
+// Group is a group with who is in it: all by the names of their tasks.
 type Group struct {
 	task.Group
 	Members, Holding, Waiting []string

@@ -149,9 +149,13 @@ func (a *API) shutdownHost(r *request) (any, error) {
 	return a.hostResult(r, changed, false)
 }
 
-func (a *API) groups(*request) (any, error) {
+func (a *API) groups(r *request) (any, error) {
+	groups, err := a.Fleet.Groups(r.Context())
+	if err != nil {
+		return nil, err
+	}
 	items := []admin.Group{}
-	for _, g := range a.Fleet.Groups() {
+	for _, g := range groups {
 		items = append(items, admin.Group{
 			Name: g.Name, Max: g.Max, Rate: g.Rate, Per: admin.Seconds(g.Per), Burst: g.Burst,
 			Members: orEmpty(g.Members), Holding: orEmpty(g.Holding), Queued: orEmpty(g.Waiting),

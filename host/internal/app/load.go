@@ -52,8 +52,8 @@ func load(ctx context.Context, s Source, copies func(dataDir string) string, key
 		Paths: s.Paths, Vars: s.Vars, VarFiles: s.VarFiles, Offline: s.Offline,
 		Env: os.LookupEnv,
 		Key: key,
-		Plugins: func(dataDir string) config.Plugins {
-			dir := copies(dataDir)
+		Plugins: func(h config.Host) config.Plugins {
+			dir := copies(h.DataDir)
 			l.catalog = catalog.New(catalog.Config{CopyDir: dir, CacheDir: filepath.Join(dir, "described"), Log: log})
 			return l.catalog
 		},

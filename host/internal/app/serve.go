@@ -121,7 +121,7 @@ func assemble(l Loaded, o ServeOptions) (_ *host, err error) {
 		Replay:  h.store,
 		Logs:    logView{h.logs},
 		Plugins: pluginView(c.Plugins),
-		Token:   api.Token{Name: "admin", Secret: h.token},
+		Token:   api.NewToken("admin", h.token),
 		Log:     h.log.Named("api"),
 	})
 	return h, nil
@@ -155,10 +155,9 @@ func (h *host) run(ctx context.Context) error {
 		h.verbs.setReady()
 		err = h.wait(ctx, fleetDone, served)
 	}
-	h.verbs.stopping()
 	endFleet(context.Cause(ctx))
 	err = errors.Join(err, <-fleetDone)
-	h.runner.Close()
+	h.runner.Shutdown()
 	endAPI()
 	if serveErr := <-served; serveErr != nil {
 		err = errors.Join(err, fmt.Errorf("serve the API: %w", serveErr))

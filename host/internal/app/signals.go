@@ -22,7 +22,6 @@ type signalWatch struct {
 func (h *host) watchSignals() *signalWatch {
 	w := &signalWatch{arrived: make(chan os.Signal, 8), end: make(chan struct{})}
 	signal.Notify(w.arrived, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	h.verbs.keep(w)
 	w.done.Go(func() {
 		interrupts := 0
 		for {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/taskhost/taskhost/host/internal/api"
+	"github.com/taskhost/taskhost/host/internal/supervisor"
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
@@ -16,12 +17,10 @@ import (
 type verbs struct {
 	host *host
 
-	mu       sync.Mutex
-	ready    bool
-	draining *task.Override
-	paused   *task.Override
-	ending   bool
-	end      chan struct{} // closed when the host is to end
+	mu     sync.Mutex
+	ready  bool
+	ending bool
+	end    chan struct{} // closed when the host is to end
 }
 
 var (
@@ -63,59 +62,57 @@ func (v *verbs) ask(mode task.StopMode, by string) bool {
 
 // Info says what the host is.
 func (v *verbs) Info() api.HostInfo {
-	v.mu.Lock()
-	defer v.mu.Unlock()
+	fleet := v.fleet()
 	state := "running"
 	switch {
-	case v.ending:
+	case v.Ready() == errEnding:
 		state = "stopping"
-	case v.draining != nil:
+	case fleet.Draining:
 		state = "draining"
-	case v.paused != nil:
+	case fleet.Paused != nil:
 		state = "paused"
 	}
 	c := v.host.config
 	return api.HostInfo{
 		State: state, Version: v.host.options.Version, PID: os.Getpid(), Started: v.host.started,
-		Generation: 1, Digest: c.Digest, Config: v.host.options.Paths, Listen: c.Host.Admin.Listen,
-		DataDir: c.Host.DataDir, TimeZone: c.Host.TimeZone, Store: "memory", Paused: v.paused,
+		Generation: v.host.fleet.Generation().Number, Digest: c.Digest, Config: v.host.options.Paths,
+		Listen: c.Host.Admin.Listen, DataDir: c.Host.DataDir, TimeZone: c.Host.TimeZone,
+		Store: "memory", Paused: fleet.Paused,
 	}
+}
+
+// fleet asks the supervisor for its state; the zero state once it has ended.
+func (v *verbs) fleet() supervisor.HostState {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	s, _ := v.host.fleet.Host(ctx)
+	return s
 }
 
 // Pause holds back every slot of every task; runs go on.
 func (v *verbs) Pause(ctx context.Context, o task.Override) (bool, error) {
-	if err := v.host.fleet.PauseHost(ctx, o); err != nil {
-		return false, err
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	changed := v.paused == nil
-	v.paused = &o
-	return changed, nil
+	changed := v.fleet().Paused == nil
+	return changed, v.host.fleet.PauseHost(ctx, o)
 }
 
 // Resume ends a pause or a drain of the host.
-func (v *verbs) Resume(ctx context.Context, by string, catchUp bool) (bool, error) {
-	if err := v.host.fleet.ResumeHost(ctx, task.Override{By: by, At: time.Now()}); err != nil {
-		return false, err
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	changed := v.paused != nil || v.draining != nil
-	v.paused, v.draining = nil, nil
-	return changed, nil
+func (v *verbs) Resume(ctx context.Context, _ string, _ bool) (bool, error) {
+	before := v.fleet()
+	return before.Paused != nil || before.Draining, v.host.fleet.ResumeHost(ctx)
 }
 
-// Drain lets live runs finish and starts nothing new.
+// Drain lets live runs finish and starts nothing new. It does not wait for their end.
 func (v *verbs) Drain(ctx context.Context, o task.Override) (bool, error) {
-	if err := v.host.fleet.Drain(ctx); err != nil {
+	if v.fleet().Draining {
+		return false, nil
+	}
+	v.host.log.Info("draining", "by", o.By, "reason", o.Reason)
+	noWait, cancel := context.WithCancel(ctx)
+	cancel() // Drain begins in any case, and waits as long as its context lives
+	if err := v.host.fleet.Drain(noWait); err != nil && !errors.Is(err, context.Canceled) {
 		return false, err
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	changed := v.draining == nil
-	v.draining = &o
-	return changed, nil
+	return true, nil
 }
 
 // Shutdown ends the host as a signal would.

@@ -10,6 +10,7 @@ import (
 	"github.com/taskhost/taskhost/host/internal/config"
 	"github.com/taskhost/taskhost/host/internal/logs"
 	"github.com/taskhost/taskhost/host/internal/supervisor"
+	"github.com/taskhost/taskhost/host/internal/task"
 )
 
 // The API declares what it needs in words of its own; these views give it the parts in
@@ -26,13 +27,39 @@ func (f fleetView) Schedule(name string, from, to time.Time, limit int) ([]api.S
 	return out, err
 }
 
-func (f fleetView) Groups() []api.Group {
-	groups := f.Fleet.Groups()
-	out := make([]api.Group, 0, len(groups))
-	for _, g := range groups {
-		out = append(out, api.Group{Group: g.Group, Members: g.Members, Holding: g.Holding, Waiting: g.Waiting})
+func (f fleetView) Definition(name string) (task.Definition, bool) {
+	d, ok := f.Fleet.Definition(name)
+	if !ok {
+		return task.Definition{}, false
+	}
+	return *d, true
+}
+
+func (f fleetView) Definitions() []task.Definition {
+	defs := f.Fleet.Definitions()
+	out := make([]task.Definition, 0, len(defs))
+	for _, d := range defs {
+		out = append(out, *d)
 	}
 	return out
+}
+
+func (f fleetView) Groups(ctx context.Context) ([]api.Group, error) {
+	groups, err := f.Fleet.Groups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	members := map[string][]string{}
+	for _, d := range f.Fleet.Definitions() {
+		for _, g := range d.Groups {
+			members[g] = append(members[g], d.Name)
+		}
+	}
+	out := make([]api.Group, 0, len(groups))
+	for _, g := range groups {
+		out = append(out, api.Group{Group: g.Group, Members: members[g.Group.Name], Holding: g.Holding, Waiting: g.Waiting})
+	}
+	return out, nil
 }
 
 type logView struct{ *logs.Logs }

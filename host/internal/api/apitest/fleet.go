@@ -76,8 +76,8 @@ func (f *Fleet) Commands() []task.Command {
 }
 
 // Groups has one group, which slow holds when it runs.
-func (f *Fleet) Groups() []api.Group {
-	return []api.Group{{Group: task.Group{Name: "upstream", Max: 4, Rate: 300, Per: time.Minute}, Members: []string{"slow"}}}
+func (f *Fleet) Groups(context.Context) ([]api.Group, error) {
+	return []api.Group{{Group: task.Group{Name: "upstream", Max: 4, Rate: 300, Per: time.Minute}, Members: []string{"slow"}}}, nil
 }
 
 // Schedule has a slot every 30 seconds.
