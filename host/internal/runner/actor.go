@@ -112,6 +112,7 @@ func (a *actor) start() (task.Process, error) {
 		Config:     a.def.Config.Msgpack,
 		LogLevel:   "info",
 		Pause:      a.def.Continuous.Pause,
+		Dir:        a.def.Dir,
 	})
 	var session task.Session
 	if err == nil {
