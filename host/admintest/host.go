@@ -154,6 +154,13 @@ func (h *Host) Launch() {
 // Output is what the host has printed so far.
 func (h *Host) Output() string { return h.output.String() }
 
+// last is the end of the output: what a failed test shows.
+func (h *Host) last() string {
+	const most = 4096
+	out := h.Output()
+	return out[max(0, len(out)-most):]
+}
+
 // Signal sends the host a signal.
 func (h *Host) Signal(s os.Signal) { _ = h.cmd.Process.Signal(s) }
 
@@ -178,14 +185,14 @@ func (h *Host) Wait() int {
 	case <-h.done:
 		return h.cmd.ProcessState.ExitCode()
 	case <-time.After(Bound):
-		h.t.Fatalf("the host did not end within %v:\n%s", Bound, h.Output())
+		h.t.Fatalf("the host did not end within %v:\n%s", Bound, h.last())
 		return -1
 	}
 }
 
 func (h *Host) cleanup() {
 	if h.t.Failed() {
-		h.t.Logf("output of the host:\n%s", h.Output())
+		h.t.Logf("last output of the host:\n%s", h.last())
 	}
 	select {
 	case <-h.done:
@@ -211,11 +218,11 @@ func (h *Host) Until(what string, check func(context.Context) error) {
 			return
 		}
 		if f, ok := errors.AsType[*fatal](err); ok {
-			h.t.Fatalf("%s: %v\n%s", what, f.error, h.Output())
+			h.t.Fatalf("%s: %v\n%s", what, f.error, h.last())
 		}
 		select {
 		case <-ctx.Done():
-			h.t.Fatalf("%s: not within %v: %v\n%s", what, Bound, err, h.Output())
+			h.t.Fatalf("%s: not within %v: %v\n%s", what, Bound, err, h.last())
 		case <-tick.C:
 		}
 	}

@@ -12,29 +12,28 @@ import (
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
-// console tells on the host's log what the tasks do: a line for every ended run and for every change
-// of state that somebody should know. Runs that end well are many with short periods, so that at most
-// calm of them a second get a line and the others are counted.
+// console tells on the host's log what the tasks do: a line for every run that did not end well and for
+// every change of state that somebody should know. Runs that end well are many with short periods: a
+// task gets a line for them at most every calm, which counts those before it.
 type console struct {
 	host   *host
 	log    hclog.Logger
 	cancel context.CancelFunc
 	done   sync.WaitGroup
-
-	second  int64 // that said belongs to
-	said    int
-	unsaid  int
-	summary time.Time // when unsaid was last told
+	well   map[string]*wellEnded // by task
 }
 
-const (
-	calm         = 10
-	summaryEvery = 10 * time.Second
-)
+// wellEnded is what the console last said of a task's runs that ended well.
+type wellEnded struct {
+	said   time.Time
+	unsaid int
+}
+
+const calm = 10 * time.Second
 
 func (h *host) startConsole() *console {
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &console{host: h, log: h.log, cancel: cancel, summary: time.Now()}
+	c := &console{host: h, log: h.log, cancel: cancel, well: map[string]*wellEnded{}}
 	wanted := func(e task.Event) bool { return e.Topic == "run" && e.Kind != "progress" || e.Topic == "task" }
 	c.done.Go(func() {
 		for {
@@ -136,23 +135,25 @@ func (c *console) ended(ctx context.Context, e task.Event) {
 		c.log.Warn(string(run.Outcome), facts...)
 		return
 	}
-	if c.quiet(run.Ended) {
+	if before, due := c.due(run.Task, run.Ended); due {
+		if before > 0 {
+			facts = append(facts, "before", before)
+		}
 		c.log.Info(string(run.Outcome), facts...)
 	}
 }
 
-// quiet reports whether there is room for one more line about a good end.
-func (c *console) quiet(now time.Time) bool {
-	if c.unsaid > 0 && now.Sub(c.summary) >= summaryEvery {
-		c.log.Info("more runs ended well", "runs", c.unsaid)
-		c.unsaid, c.summary = 0, now
+// due reports whether a good end of the task gets a line, and how many before it got none.
+func (c *console) due(name string, now time.Time) (before int, due bool) {
+	w := c.well[name]
+	if w == nil {
+		w = &wellEnded{}
+		c.well[name] = w
 	}
-	if s := now.Unix(); s != c.second {
-		c.second, c.said = s, 0
+	if now.Sub(w.said) < calm {
+		w.unsaid++
+		return 0, false
 	}
-	if c.said++; c.said <= calm {
-		return true
-	}
-	c.unsaid++
-	return false
+	before, w.said, w.unsaid = w.unsaid, now, 0
+	return before, true
 }

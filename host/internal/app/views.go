@@ -18,7 +18,13 @@ import (
 
 type fleetView struct{ *supervisor.Fleet }
 
+// noBound is further ahead than anybody plans, and near enough for the arithmetic of time.
+const noBound = 100 * 365 * 24 * time.Hour
+
 func (f fleetView) Schedule(name string, from, to time.Time, limit int) ([]api.Slot, error) {
+	if to.IsZero() {
+		to = from.Add(noBound)
+	}
 	slots, err := f.Fleet.Schedule(name, from, to, limit)
 	out := make([]api.Slot, 0, len(slots))
 	for _, s := range slots {
