@@ -90,9 +90,9 @@ func (c *console) state(e task.Event) {
 		facts = append(facts, "why", status.Reason.Text)
 	}
 	switch status.State {
-	case task.FailedState, task.CrashLoop, task.Backoff:
+	case task.FailedState, task.CrashLoop:
 		c.log.Warn("task", facts...)
-	case task.Stopped, task.CompletedState:
+	case task.Stopped, task.CompletedState, task.Backoff:
 		c.log.Info("task", facts...)
 	case task.Running:
 		if len(status.Running) > 0 && status.Running[0].Trigger == task.TriggerStart {
@@ -120,7 +120,7 @@ func (c *console) ended(ctx context.Context, e task.Event) {
 		facts = append(facts, "slot", run.Slot.Local().Format("15:04:05"))
 	}
 	if !run.Started.IsZero() {
-		facts = append(facts, "took", run.Ended.Sub(run.Started).Round(100*time.Microsecond))
+		facts = append(facts, "took", short(run.Ended.Sub(run.Started)))
 	}
 	if len(run.Attempts) > 1 {
 		facts = append(facts, "attempts", len(run.Attempts))
@@ -156,4 +156,12 @@ func (c *console) due(name string, now time.Time) (before int, due bool) {
 	}
 	before, w.said, w.unsaid = w.unsaid, now, 0
 	return before, true
+}
+
+// short rounds a duration to what a person wants to read.
+func short(d time.Duration) time.Duration {
+	if d < 10*time.Millisecond {
+		return d.Round(time.Microsecond)
+	}
+	return d.Round(time.Millisecond)
 }

@@ -53,7 +53,7 @@ func main() {
 		fmt.Println("hello, I am about to serve")
 	case "never_serve":
 		fmt.Println("1|1|unix|nowhere.sock|grpc|")
-		select {}
+		time.Sleep(time.Hour)
 	case "wrong_cookie":
 		os.Unsetenv("TASKHOST_PLUGIN")
 	case "hang":
@@ -95,17 +95,17 @@ func bad(ctx context.Context, h *task.Host, c Config) error {
 		return fmt.Errorf("never: %d", none[3])
 	case "panic_in_goroutine":
 		go func() { panic("bad, and nobody there to catch it") }()
-		select {}
+		time.Sleep(time.Hour)
 	case "exit":
 		os.Exit(4)
 	case "ignore_drain":
 		<-ctx.Done()
 		return context.Cause(ctx)
 	case "ignore_cancel":
-		select {}
+		time.Sleep(time.Hour)
 	case "stop_itself":
-		syscall.Kill(os.Getpid(), syscall.SIGSTOP)
-		select {}
+		time.AfterFunc(300*time.Millisecond, func() { syscall.Kill(os.Getpid(), syscall.SIGSTOP) })
+		time.Sleep(time.Hour)
 	case "busy":
 		for {
 		}
