@@ -99,6 +99,8 @@ func playPlugin(script string) {
 	case "hang":
 		watchLifeline()
 		forever()
+	case "sdk":
+		serveSDK()
 	case "close-stdout":
 		_ = os.Stdout.Close()
 		forever()
