@@ -31,9 +31,7 @@ func TestDefect2AStoppedProcessIsKilledAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newStand(t, "good", "")
 	p := s.up()
-	if err := syscall.Kill(p.Info().PID, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	stop(t, p.Info().PID)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	if err := p.Ping(ctx); err == nil || !strings.Contains(err.Error(), "does not answer") {

@@ -98,9 +98,7 @@ func hostProcess(t *testing.T, dir, mark string, scripts ...string) (host *exec.
 func TestNoPluginOutlivesAHostThatIsKilled(t *testing.T) {
 	t.Parallel()
 	host, pids := hostProcess(t, t.TempDir(), newMark(), "good", "logging", "printing", "busy", "flood", "fork")
-	if err := syscall.Kill(pids["good"], syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	stop(t, pids["good"])
 	_ = host.Process.Kill()
 	_ = host.Wait()
 	began := time.Now()
@@ -128,9 +126,7 @@ func TestANewHostEndsWhatAnOldOneLeftBeforeItStartsTheTask(t *testing.T) {
 			t.Parallel()
 			dir, mark := t.TempDir(), newMark()
 			host, old := hostProcess(t, dir, mark, "daemon:deaf")
-			if err := syscall.Kill(old["daemon"], syscall.SIGSTOP); err != nil {
-				t.Fatal(err)
-			}
+			stop(t, old["daemon"])
 			_ = host.Process.Kill()
 			_ = host.Wait()
 			tt.damage(dir)

@@ -99,6 +99,8 @@ func playPlugin(script string) {
 	case "hang":
 		watchLifeline()
 		forever()
+	case "sdk":
+		serveSDK()
 	case "close-stdout":
 		_ = os.Stdout.Close()
 		forever()
@@ -393,7 +395,7 @@ func (s *scripted) run(r *taskv1.RunStart, send func(*taskv1.PluginFrame)) {
 		}
 	case "result-and-exit":
 		send(&taskv1.PluginFrame{Body: &taskv1.PluginFrame_RunResult{RunResult: result}})
-		time.AfterFunc(5*time.Millisecond, func() { os.Exit(4) })
+		time.AfterFunc(200*time.Millisecond, func() { os.Exit(4) }) // long enough to be on its way
 		return
 	case "forever":
 		return

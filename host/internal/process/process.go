@@ -251,8 +251,7 @@ func (p *Process) hangUp() {
 		_ = conn.Close()
 	}
 	if s != nil {
-		s.cancel()
-		<-s.ended
+		<-s.ended // what has been received is reported, then the end
 	}
 }
 

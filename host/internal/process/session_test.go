@@ -198,9 +198,25 @@ func TestAGapInTheFramesEndsTheSession(t *testing.T) {
 	}
 }
 
+// lateReports holds the reader up at the first report, until the gate opens.
+type lateReports struct {
+	*reports
+	gate <-chan struct{}
+}
+
+func (r lateReports) RunEntered(run string) {
+	<-r.gate
+	r.reports.RunEntered(run)
+}
+
 func TestWhatWasSentBeforeTheEndIsReportedBeforeDone(t *testing.T) {
 	t.Parallel()
-	_, p, sess, r := open(t, "good")
+	p := newStand(t, "good", "").up()
+	r := lateReports{newReports(), p.exited}
+	sess, err := p.Open(context.Background(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := sess.StartRun(task.RunStart{Run: "result-and-exit"}); err != nil {
 		t.Fatal(err)
 	}
