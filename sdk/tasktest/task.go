@@ -424,7 +424,6 @@ func (r *Task) again(run string, attempt int, opts []Option) *Task {
 func (r *Task) settle() {
 	if _, ok := bubbles.Load(r.t); ok {
 		synctest.Wait()
-		return
 	}
 	// The refusal of a call that no type serves comes after everything before it.
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

@@ -282,11 +282,12 @@ func TestASessionIsResumedOnANewConnection(t *testing.T) {
 		step <- 1
 		l.want("1/1 entered r1", "2/1 publish 1")
 		step <- 2
-		synctest.Wait() // sent, but the host dies before it takes it
+		time.Sleep(time.Second) // sent, but the host dies before it takes it
 		l.cut()
 		synctest.Wait()
 		step <- 3 // while nobody is there; the latest counts
 		step <- 4
+		time.Sleep(time.Second)
 		step <- -1
 		synctest.Wait()
 		l2, welcome, err := r.connect("a", "token", 2, l.sent)
