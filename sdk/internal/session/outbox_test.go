@@ -50,9 +50,9 @@ func TestReportsAreSparseAndNeverLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOutbox()
 		end := drain(t, o)
-		o.report("p", progress(1)) // at once: it was quiet
+		o.report("p", progress(1))         // at once: it was quiet
 		time.Sleep(500 * time.Microsecond) // beside the bursts
-		for n := 2; n <= 40; n++ { // one a millisecond: two bursts
+		for n := 2; n <= 40; n++ {         // one a millisecond: two bursts
 			o.report("p", progress(n))
 			time.Sleep(time.Millisecond)
 		}
