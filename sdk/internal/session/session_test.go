@@ -24,16 +24,18 @@ type rig struct {
 	t      *testing.T
 	server *session.Server
 	client taskv1.TaskClient
+	object any // what open returns
 }
 
 type runFunc func(ctx context.Context, h *session.Handle) ([]byte, error)
 
 func newRig(t *testing.T, run runFunc) *rig {
 	t.Helper()
+	r := &rig{t: t}
 	typ := session.Type{
 		Description: wire.Type{Name: "t", Modes: []string{"periodic"}, Schema: "hash"},
 		Decode:      func([]byte) (any, []schema.Problem, error) { return nil, nil, nil },
-		Open:        func(context.Context, *session.Handle, any) (any, error) { return nil, nil },
+		Open:        func(context.Context, *session.Handle, any) (any, error) { return r.object, nil },
 		Run: func(ctx context.Context, h *session.Handle, _ any, _ []byte) ([]byte, error) {
 			return run(ctx, h)
 		},
@@ -54,7 +56,8 @@ func newRig(t *testing.T, run runFunc) *rig {
 		<-server.Done()
 		memory.Close()
 	})
-	return &rig{t, server, taskv1.NewTaskClient(memory.Conn)}
+	r.server, r.client = server, taskv1.NewTaskClient(memory.Conn)
+	return r
 }
 
 func (r *rig) configure(instance string) {
@@ -446,4 +449,31 @@ func TestAFloodOfReportsDoesNotGrowWithoutBound(t *testing.T) {
 			t.Error("nothing was refused")
 		}
 	})
+}
+
+func TestStopOfAnIdleInstanceWaitsUntilItIsClosed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow := &closer{}
+		r := newRig(t, done)
+		r.object = slow
+		r.configure("a")
+		began := time.Now()
+		if _, err := r.client.Stop(t.Context(), &taskv1.StopRequest{Instance: "a"}); err != nil {
+			t.Fatal(err)
+		}
+		if !slow.closed || time.Since(began) != time.Second {
+			t.Errorf("closed: %t after %s", slow.closed, time.Since(began))
+		}
+		<-r.server.Done()
+	})
+}
+
+// closer takes a second to close.
+type closer struct{ closed bool }
+
+func (c *closer) Close() error {
+	time.Sleep(time.Second)
+	c.closed = true
+	return nil
 }
