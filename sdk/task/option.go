@@ -21,7 +21,7 @@ func Doc(text string) Option {
 
 // Modes says which modes a type serves. Without it, [Periodic] and [Job] serve periodic
 // and on_demand, [Continuous] and [Loop] serve continuous, their Open forms likewise.
-// A [Periodic], [Job] or [OpenJob] may serve continuous as well: its run then goes on until
+// A [Periodic] or [Job], open or not, may serve continuous as well: its run then goes on until
 // [Host.Stopping] is closed or its context ends, and Info().Mode tells it so.
 func Modes(modes ...Mode) Option {
 	return func(d *definition) { d.modes = modes }

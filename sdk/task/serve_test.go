@@ -116,6 +116,9 @@ func TestServedProcess(t *testing.T) {
 	run := func(t *testing.T, typ string) *tasktest.Task {
 		t.Helper()
 		r := p.Run(typ, "name = \"ann\"\ntoken = \"hunter2\"")
+		if typ != "greet" {
+			r.WaitReady()
+		}
 		return r
 	}
 	t.Run("prints and logs reach the host through the real descriptors", func(t *testing.T) {
@@ -145,7 +148,7 @@ func TestServedProcess(t *testing.T) {
 		r := run(t, "talk")
 		r.Signal(os.Interrupt)
 		r.Signal(syscall.SIGPIPE)
-		equal(t, "still there", strings.Join(r.Ready(), ""), "talking")
+		equal(t, "state, still there", r.State("none"), "")
 		r.Signal(syscall.SIGTERM)
 		equal(t, "outcome", r.Outcome(), "interrupted")
 		equal(t, "exit code", r.ExitCode(), 0)

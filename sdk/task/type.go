@@ -129,17 +129,18 @@ type Stepper interface {
 // One run is going at a time. Methods (see [Method]) are called beside it and
 // beside each other: the object guards what they share.
 func OpenPeriodic[C any, S Runner](name string, open func(ctx context.Context, h *Host, config C) (S, error), options ...Option) Type {
-	return opened[C, S](name, []Mode{ModePeriodic, ModeOnDemand}, open, options)
+	return opened[C, S](name, []Mode{ModePeriodic, ModeOnDemand}, everyMode, open, options)
 }
 
 // OpenContinuous is [Continuous] for a type that holds something open; see [OpenPeriodic].
 func OpenContinuous[C any, S Runner](name string, open func(ctx context.Context, h *Host, config C) (S, error), options ...Option) Type {
-	return opened[C, S](name, []Mode{ModeContinuous}, open, options)
+	return opened[C, S](name, []Mode{ModeContinuous}, []Mode{ModeContinuous}, open, options)
 }
 
 // opened defines a type whose object runs without input.
-func opened[C any, S Runner](name string, modes []Mode, open func(context.Context, *Host, C) (S, error), options []Option) Type {
+func opened[C any, S Runner](name string, modes, allowed []Mode, open func(context.Context, *Host, C) (S, error), options []Option) Type {
 	d := define[C](name, modes)
+	d.allowed = allowed
 	openWith(d, open)
 	d.run = func(ctx context.Context, h *Host, object any, _ []byte) ([]byte, error) {
 		return nil, object.(S).Run(ctx, h)

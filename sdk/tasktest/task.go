@@ -424,7 +424,6 @@ func (r *Task) again(run string, attempt int, opts []Option) *Task {
 func (r *Task) settle() {
 	if _, ok := bubbles.Load(r.t); ok {
 		synctest.Wait()
-		return
 	}
 	// The refusal of a call that no type serves comes after everything before it.
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -548,6 +547,21 @@ func (r *Task) Progress() (done, total int64, note string) {
 	r.settle()
 	p := r.host.Progress()
 	return p.Done, p.Total, p.Note
+}
+
+// WaitReady waits until author code has called Ready. It fails the test when the run
+// ends without that, or a minute passes.
+func (r *Task) WaitReady() {
+	r.t.Helper()
+	timer := time.NewTimer(time.Minute)
+	defer timer.Stop()
+	select {
+	case <-r.host.Up():
+	case <-r.done:
+		r.t.Errorf("tasktest: the run ended before it was ready: %s", r.Message())
+	case <-timer.C:
+		r.t.Errorf("tasktest: the run was not ready within a minute")
+	}
 }
 
 // Ready are the notes with which the task said that it is ready.

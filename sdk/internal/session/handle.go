@@ -220,12 +220,12 @@ func (h *Handle) Wait(ctx context.Context, d time.Duration) error {
 
 // Ready says that the task is ready.
 func (h *Handle) Ready(note string) {
-	h.inst.out.replace("ready", &taskv1.PluginFrame{Body: &taskv1.PluginFrame_Ready{Ready: &taskv1.Ready{Note: clip(note, textLimit)}}})
+	h.inst.out.add(&taskv1.PluginFrame{Body: &taskv1.PluginFrame_Ready{Ready: &taskv1.Ready{Note: clip(note, textLimit)}}})
 }
 
 // Beat is a sign of life.
 func (h *Handle) Beat(note string) {
-	h.inst.out.replace("beat", &taskv1.PluginFrame{Body: &taskv1.PluginFrame_Beat{Beat: &taskv1.Beat{Note: clip(note, textLimit)}}})
+	h.inst.out.report("beat", &taskv1.PluginFrame{Body: &taskv1.PluginFrame_Beat{Beat: &taskv1.Beat{Note: clip(note, textLimit)}}})
 }
 
 // Progress says how far the run has come.
@@ -233,7 +233,7 @@ func (h *Handle) Progress(done, total int64, note string) {
 	if h.run == "" || h.isOver() {
 		return
 	}
-	h.inst.out.replace("progress", &taskv1.PluginFrame{Body: &taskv1.PluginFrame_Progress{Progress: &taskv1.Progress{
+	h.inst.out.report("progress", &taskv1.PluginFrame{Body: &taskv1.PluginFrame_Progress{Progress: &taskv1.Progress{
 		Run: h.run, Done: done, Total: total, Note: clip(note, textLimit),
 	}}})
 }
@@ -246,7 +246,7 @@ func (h *Handle) Publish(key string, value []byte) error {
 	if err := h.inst.fits("the value", len(value)); err != nil {
 		return err
 	}
-	ok := h.inst.out.replace("publish "+key, &taskv1.PluginFrame{Body: &taskv1.PluginFrame_Publish{Publish: &taskv1.Publish{Key: key, Value: value}}})
+	ok := h.inst.out.report("publish "+key, &taskv1.PluginFrame{Body: &taskv1.PluginFrame_Publish{Publish: &taskv1.Publish{Key: key, Value: value}}})
 	if !ok {
 		return errors.New("too many keys are published at once; the host does not keep up")
 	}

@@ -39,6 +39,7 @@ type instance struct {
 	end      context.CancelCauseFunc
 	stopping chan struct{} // closed when the whole instance drains
 	orphan   chan struct{} // closed when the host is gone
+	done     chan struct{} // closed when the instance is
 
 	mu       sync.Mutex
 	state    lifecycle
@@ -81,6 +82,7 @@ func newInstance(s *Server, t *Type, q *taskv1.ConfigureRequest, log hclog.Logge
 		out:      newOutbox(),
 		stopping: make(chan struct{}),
 		orphan:   make(chan struct{}),
+		done:     make(chan struct{}),
 		requests: make(map[uint64]chan *taskv1.Reply),
 	}
 	if i.maxFrame == 0 {
@@ -128,30 +130,24 @@ func (i *instance) open(ctx context.Context, config any) error {
 	return nil
 }
 
-// stop drains one run, or with run "" the whole instance.
-func (i *instance) stop(run string, deadline time.Duration, reason string) {
+// stop drains one run, or with run "" the whole instance; idle says that the instance
+// has no run to wait for and is about to be closed.
+func (i *instance) stop(run string, deadline time.Duration, reason string) (idle bool) {
 	until := deadlineAfter(deadline)
-	i.mu.Lock()
 	if run != "" {
-		if h := i.live; h != nil && h.run == run {
-			i.mu.Unlock()
-			h.stop(until, reason)
-			return
-		}
-		i.remember(early{run: run, deadline: until})
-		i.mu.Unlock()
-		return
+		i.stopRun(run, until, reason)
+		return false
 	}
-	before := i.state
+	i.mu.Lock()
+	before, live := i.state, i.live
 	if before >= closing {
 		i.mu.Unlock()
-		return
+		return true
 	}
 	i.state = draining
 	if before < draining {
 		close(i.stopping)
 	}
-	live := i.live
 	i.mu.Unlock()
 	if live != nil {
 		live.stop(until, reason)
@@ -159,6 +155,19 @@ func (i *instance) stop(run string, deadline time.Duration, reason string) {
 	if live == nil && before == open {
 		go i.close()
 	}
+	return live == nil
+}
+
+func (i *instance) stopRun(run string, until time.Time, reason string) {
+	i.mu.Lock()
+	h := i.live
+	if h == nil || h.run != run {
+		i.remember(early{run: run, deadline: until})
+		i.mu.Unlock()
+		return
+	}
+	i.mu.Unlock()
+	h.stop(until, reason)
 }
 
 // cancelRun ends the context of a run; run "" is the one that is going.
@@ -346,6 +355,7 @@ func (i *instance) close() {
 	i.state = closed
 	attached := i.link.end != nil
 	i.mu.Unlock()
+	close(i.done)
 	i.out.finish()
 	if !attached {
 		i.server.closed(i) // otherwise detach does, when the last frame is sent

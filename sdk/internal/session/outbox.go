@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/taskhost/taskhost/sdk/wire/taskv1"
 )
@@ -11,32 +12,48 @@ const (
 	// outboxRequests bounds the author's requests that wait to be sent: a caller
 	// beyond it waits.
 	outboxRequests = 256
+	// outboxKeys bounds the keys of the reports that wait to be sent.
+	outboxKeys = 1024
 	// outboxKept bounds the frames that are kept until the host has acknowledged
 	// them. A session whose host is further behind cannot be resumed.
 	outboxKept = 256
 )
 
+// looseEvery is how often reports of which only the latest counts are sent: an author
+// may publish in the tightest loop without flooding the host.
+const looseEvery = 20 * time.Millisecond
+
 // outbox holds what an instance sends, in order, whether or not a stream is
 // there to take it. Its methods never run author code and, except request, never
 // block, so that the reader and a busy author can always use it.
+//
+// There are two kinds of frames. Those of queue are all sent, at once. Loose ones
+// are reports that a newer value replaces; they are sent every looseEvery, and before
+// any frame of the queue that was added after them.
 type outbox struct {
 	mu        sync.Mutex
 	queue     []*frame // not sent yet, from head on
 	head      int
-	latest    map[string]*frame // those of queue that a newer value replaces
+	added     uint64 // to queue, ever
+	taken     uint64 // from queue, ever
+	loose     []*frame
+	latest    map[string]*frame // those of loose by their key
+	burst     int               // how many of loose may be sent now
+	flushed   time.Time         // when the last burst began
 	requests  int               // those of queue that count against outboxRequests
 	kept      []*taskv1.PluginFrame
 	seq       uint64 // of the last frame sent
 	forgotten uint64 // highest seq that was dropped from kept without an acknowledgement
 	finished  bool
-	wake      chan struct{} // holds one token while queue may have work
+	wake      chan struct{} // holds one token while there may be work
 	space     chan struct{} // closed when a request has left a full queue
 }
 
-// frame is one entry of the queue.
+// frame is one entry.
 type frame struct {
 	body    *taskv1.PluginFrame
-	latest  string // key in latest; "" for a frame that nothing replaces
+	key     string // of a loose frame
+	after   uint64 // a loose frame is sent after this many of the queue
 	request bool
 }
 
@@ -47,28 +64,33 @@ func newOutbox() *outbox {
 // add appends a frame.
 func (o *outbox) add(body *taskv1.PluginFrame) {
 	o.mu.Lock()
-	o.queue = append(o.queue, &frame{body: body})
+	o.push(&frame{body: body})
 	o.mu.Unlock()
 	o.signal()
 }
 
-// replace appends a frame, or takes the place of the unsent one with the same
-// key: only the latest value matters. It reports whether there was room for one
-// more key.
-func (o *outbox) replace(key string, body *taskv1.PluginFrame) bool {
+// push appends to queue, with mu held.
+func (o *outbox) push(f *frame) {
+	o.queue = append(o.queue, f)
+	o.added++
+}
+
+// report adds a loose frame, or replaces the value of the one with the same key. It
+// reports whether there was room for one more key.
+func (o *outbox) report(key string, body *taskv1.PluginFrame) bool {
 	o.mu.Lock()
 	if old := o.latest[key]; old != nil {
 		old.body = body
 		o.mu.Unlock()
 		return true
 	}
-	if len(o.latest) >= outboxRequests*4 {
+	if len(o.latest) >= outboxKeys {
 		o.mu.Unlock()
 		return false
 	}
-	f := &frame{body: body, latest: key}
+	f := &frame{body: body, key: key, after: o.added}
 	o.latest[key] = f
-	o.queue = append(o.queue, f)
+	o.loose = append(o.loose, f)
 	o.mu.Unlock()
 	o.signal()
 	return true
@@ -81,7 +103,7 @@ func (o *outbox) request(ctx context.Context, body *taskv1.PluginFrame) error {
 		o.mu.Lock()
 		if o.requests < outboxRequests {
 			o.requests++
-			o.queue = append(o.queue, &frame{body: body, request: true})
+			o.push(&frame{body: body, request: true})
 			o.mu.Unlock()
 			o.signal()
 			return nil
@@ -147,62 +169,106 @@ func (o *outbox) since(seq uint64) (again []*taskv1.PluginFrame, ok bool) {
 	return again, true
 }
 
-// take removes the next frame from the queue and gives it its number. The frame
-// is nil when there is none; last says that none will follow.
-func (o *outbox) take() (f *taskv1.PluginFrame, last bool) {
+// next is what the pump does next.
+type next struct {
+	frame *taskv1.PluginFrame // to be sent; nil: nothing yet
+	wait  time.Duration       // until a loose frame may be sent; 0: until there is more
+	last  bool                // nothing will follow
+}
+
+// take removes the frame that is to be sent now and gives it its number.
+func (o *outbox) take(now time.Time) next {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.head == len(o.queue) {
-		return nil, o.finished
+	queued := o.head < len(o.queue)
+	if len(o.loose) > 0 && o.loose[0].after <= o.taken {
+		if o.burst == 0 && !queued && !o.finished {
+			if wait := looseEvery - now.Sub(o.flushed); wait > 0 {
+				return next{wait: wait}
+			}
+			// What is added from here on has to wait for the next burst.
+			o.burst, o.flushed = len(o.loose), now
+		}
+		return next{frame: o.number(o.takeLoose().body)}
 	}
-	next := o.queue[o.head]
+	if !queued {
+		return next{last: o.finished}
+	}
+	return next{frame: o.number(o.takeQueued().body)}
+}
+
+// takeLoose, takeQueued and number are called with mu held.
+func (o *outbox) takeLoose() *frame {
+	f := o.loose[0]
+	o.loose[0] = nil
+	if o.loose = o.loose[1:]; len(o.loose) == 0 {
+		o.loose = nil
+	}
+	o.burst = max(o.burst-1, 0)
+	delete(o.latest, f.key)
+	return f
+}
+
+func (o *outbox) takeQueued() *frame {
+	f := o.queue[o.head]
 	o.queue[o.head] = nil
 	o.head++
+	o.taken++
 	if o.head == len(o.queue) {
 		o.queue, o.head = o.queue[:0], 0
 	}
-	if next.latest != "" {
-		delete(o.latest, next.latest)
-	}
-	if next.request {
+	if f.request {
 		o.requests--
 		if o.requests == outboxRequests-1 {
 			close(o.space)
 			o.space = make(chan struct{})
 		}
 	}
+	return f
+}
+
+func (o *outbox) number(f *taskv1.PluginFrame) *taskv1.PluginFrame {
 	o.seq++
-	next.body.Seq = o.seq
+	f.Seq = o.seq
 	if len(o.kept) == outboxKept {
 		o.forgotten = o.kept[0].Seq
 		o.kept = append(o.kept[:0], o.kept[1:]...)
 	}
-	o.kept = append(o.kept, next.body)
-	return next.body, false
+	o.kept = append(o.kept, f)
+	return f
 }
 
 // pump sends what is in the outbox until ctx ends, a send fails (its error) or
 // everything is sent after finish (nil). ack is what each frame acknowledges.
 func (o *outbox) pump(ctx context.Context, ack func() uint64, send func(*taskv1.PluginFrame) error) error {
-	for {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		f, last := o.take()
-		if f == nil {
-			if last {
-				return nil
+	for ctx.Err() == nil {
+		n := o.take(time.Now())
+		switch {
+		case n.frame != nil:
+			n.frame.Ack = ack()
+			if err := send(n.frame); err != nil {
+				return err // the frame is kept: a resumed session sends it again
 			}
-			select {
-			case <-o.wake:
-				continue
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+		case n.last:
+			return nil
+		default:
+			o.sleep(ctx, n.wait)
 		}
-		f.Ack = ack()
-		if err := send(f); err != nil {
-			return err // the frame is kept: a resumed session sends it again
-		}
+	}
+	return ctx.Err()
+}
+
+// sleep waits for more to send, for d if that is not 0.
+func (o *outbox) sleep(ctx context.Context, d time.Duration) {
+	var due <-chan time.Time
+	if d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		due = timer.C
+	}
+	select {
+	case <-o.wake:
+	case <-due:
+	case <-ctx.Done():
 	}
 }

@@ -320,14 +320,21 @@ func (s *Server) instance(name string) (*instance, error) {
 	return nil, status.Errorf(codes.NotFound, "%q is not configured in this process", name)
 }
 
-// Stop begins to drain a run or a whole instance. It does not wait for the end:
-// a run ends with its result, an instance with the end of its session.
-func (s *Server) Stop(_ context.Context, q *taskv1.StopRequest) (*taskv1.StopResponse, error) {
+// Stop begins to drain a run or a whole instance. It waits for the end of an
+// instance that has no run going, so that its caller knows the object closed; otherwise
+// a run ends with its result, and an instance with the end of its session.
+func (s *Server) Stop(ctx context.Context, q *taskv1.StopRequest) (*taskv1.StopResponse, error) {
 	i, err := s.instance(q.GetInstance())
 	if err != nil {
 		return nil, err
 	}
-	i.stop(q.GetRun(), time.Duration(q.GetDeadline()), q.GetReason())
+	if idle := i.stop(q.GetRun(), time.Duration(q.GetDeadline()), q.GetReason()); idle {
+		select {
+		case <-i.done:
+		case <-ctx.Done():
+			return nil, status.FromContextError(ctx.Err()).Err()
+		}
+	}
 	return &taskv1.StopResponse{}, nil
 }
 

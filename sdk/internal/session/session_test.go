@@ -24,16 +24,18 @@ type rig struct {
 	t      *testing.T
 	server *session.Server
 	client taskv1.TaskClient
+	object any // what open returns
 }
 
 type runFunc func(ctx context.Context, h *session.Handle) ([]byte, error)
 
 func newRig(t *testing.T, run runFunc) *rig {
 	t.Helper()
+	r := &rig{t: t}
 	typ := session.Type{
 		Description: wire.Type{Name: "t", Modes: []string{"periodic"}, Schema: "hash"},
 		Decode:      func([]byte) (any, []schema.Problem, error) { return nil, nil, nil },
-		Open:        func(context.Context, *session.Handle, any) (any, error) { return nil, nil },
+		Open:        func(context.Context, *session.Handle, any) (any, error) { return r.object, nil },
 		Run: func(ctx context.Context, h *session.Handle, _ any, _ []byte) ([]byte, error) {
 			return run(ctx, h)
 		},
@@ -54,7 +56,8 @@ func newRig(t *testing.T, run runFunc) *rig {
 		<-server.Done()
 		memory.Close()
 	})
-	return &rig{t, server, taskv1.NewTaskClient(memory.Conn)}
+	r.server, r.client = server, taskv1.NewTaskClient(memory.Conn)
+	return r
 }
 
 func (r *rig) configure(instance string) {
@@ -282,11 +285,12 @@ func TestASessionIsResumedOnANewConnection(t *testing.T) {
 		step <- 1
 		l.want("1/1 entered r1", "2/1 publish 1")
 		step <- 2
-		synctest.Wait() // sent, but the host dies before it takes it
+		time.Sleep(time.Second) // sent, but the host dies before it takes it
 		l.cut()
 		synctest.Wait()
 		step <- 3 // while nobody is there; the latest counts
 		step <- 4
+		time.Sleep(time.Second)
 		step <- -1
 		synctest.Wait()
 		l2, welcome, err := r.connect("a", "token", 2, l.sent)
@@ -422,7 +426,7 @@ func TestAFloodOfReportsDoesNotGrowWithoutBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused := 0
 		r := newRig(t, func(_ context.Context, h *session.Handle) ([]byte, error) {
-			for n := range 100_000 {
+			for n := range 10_000 {
 				h.Progress(int64(n), 0, "")
 				h.Beat("")
 				if h.Publish(fmt.Sprint("k", n), []byte("1")) != nil {
@@ -445,4 +449,31 @@ func TestAFloodOfReportsDoesNotGrowWithoutBound(t *testing.T) {
 			t.Error("nothing was refused")
 		}
 	})
+}
+
+func TestStopOfAnIdleInstanceWaitsUntilItIsClosed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow := &closer{}
+		r := newRig(t, done)
+		r.object = slow
+		r.configure("a")
+		began := time.Now()
+		if _, err := r.client.Stop(t.Context(), &taskv1.StopRequest{Instance: "a"}); err != nil {
+			t.Fatal(err)
+		}
+		if !slow.closed || time.Since(began) != time.Second {
+			t.Errorf("closed: %t after %s", slow.closed, time.Since(began))
+		}
+		<-r.server.Done()
+	})
+}
+
+// closer takes a second to close.
+type closer struct{ closed bool }
+
+func (c *closer) Close() error {
+	time.Sleep(time.Second)
+	c.closed = true
+	return nil
 }

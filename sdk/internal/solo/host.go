@@ -63,6 +63,7 @@ type Host struct {
 	stream taskv1.Task_SessionClient
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the session has ended
+	up     chan struct{} // closed when the task says that it is ready
 
 	sendMu sync.Mutex // of stream.Send and sent
 	sent   uint64
@@ -102,7 +103,7 @@ func Open(ctx context.Context, conn grpc.ClientConnInterface, store *Store, c Co
 		return nil, fmt.Errorf("open: %s", answer.GetError())
 	}
 	h := &Host{
-		config: c, client: client, store: store, done: make(chan struct{}),
+		config: c, client: client, store: store, done: make(chan struct{}), up: make(chan struct{}),
 		runs:    make(map[string]chan *taskv1.RunResult),
 		entered: make(map[string]chan struct{}),
 		calls:   make(map[uint64]chan *taskv1.MethodReply),
@@ -204,6 +205,9 @@ func (h *Host) take(f *taskv1.PluginFrame) {
 	case *taskv1.PluginFrame_Progress:
 		h.progress = Progress{b.Progress.GetDone(), b.Progress.GetTotal(), b.Progress.GetNote()}
 	case *taskv1.PluginFrame_Ready:
+		if len(h.ready) == 0 {
+			close(h.up)
+		}
 		h.ready = append(h.ready, b.Ready.GetNote())
 	case *taskv1.PluginFrame_Beat:
 		h.beats++
@@ -314,8 +318,10 @@ func (h *Host) State() map[string]json.RawMessage {
 	return maps.Clone(h.state)
 }
 
-// Progress is the last progress, Ready the notes of all calls of Ready, Beats the
-// number of signs of life.
+// Up is closed when the task has said that it is ready.
+func (h *Host) Up() <-chan struct{} { return h.up }
+
+// Progress is what the task last said of its progress.
 func (h *Host) Progress() Progress {
 	h.mu.Lock()
 	defer h.mu.Unlock()

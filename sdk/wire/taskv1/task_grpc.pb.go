@@ -46,10 +46,11 @@ type TaskClient interface {
 	Validate(ctx context.Context, in *ValidateRequest, opts ...grpc.CallOption) (*ValidateResponse, error)
 	// Configure gives one instance its type and config and opens it. Once per instance.
 	Configure(ctx context.Context, in *ConfigureRequest, opts ...grpc.CallOption) (*ConfigureResponse, error)
-	// Stop drains: one run, or (run empty) the whole instance. It does not wait for
-	// the end: a run ends with its RunResult; an instance is closed after its run, and
-	// then its Session ends with status OK. A process that has closed its last
-	// instance so exits with code 0.
+	// Stop drains: one run, or (run empty) the whole instance. It does not wait for a
+	// run, which ends with its RunResult. An instance is closed after its run, and then
+	// its Session ends with status OK; Stop of an instance that has no run going waits
+	// until it is closed. A process that has closed its last instance so exits with
+	// code 0.
 	Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopResponse, error)
 	// Cancel ends the context of one run. Stop and Cancel may overtake the RunStart
 	// of their run, on another stream: the plugin remembers them until it comes.
@@ -151,10 +152,11 @@ type TaskServer interface {
 	Validate(context.Context, *ValidateRequest) (*ValidateResponse, error)
 	// Configure gives one instance its type and config and opens it. Once per instance.
 	Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error)
-	// Stop drains: one run, or (run empty) the whole instance. It does not wait for
-	// the end: a run ends with its RunResult; an instance is closed after its run, and
-	// then its Session ends with status OK. A process that has closed its last
-	// instance so exits with code 0.
+	// Stop drains: one run, or (run empty) the whole instance. It does not wait for a
+	// run, which ends with its RunResult. An instance is closed after its run, and then
+	// its Session ends with status OK; Stop of an instance that has no run going waits
+	// until it is closed. A process that has closed its last instance so exits with
+	// code 0.
 	Stop(context.Context, *StopRequest) (*StopResponse, error)
 	// Cancel ends the context of one run. Stop and Cancel may overtake the RunStart
 	// of their run, on another stream: the plugin remembers them until it comes.
