@@ -489,9 +489,11 @@ func (e booted) apply(st *state, now time.Time) {
 // recall takes up a run that an earlier life of the host left unfinished.
 func (st *state) recall(from task.Run, now time.Time) {
 	r := &run{Run: from, saved: true, policy: task.OverlapQueue, phase: waitStart}
-	if r.State == task.RunQueued || r.State == task.RunEnded && r.Outcome == task.OutcomeInterrupted {
-		r.State, r.Ended, r.Waiting = task.RunQueued, time.Time{}, nil
-		r.due = r.NotBefore
+	switch r.State {
+	case task.RunEnded:
+		return // it was interrupted and dropped; what goes on waits as queued
+	case task.RunQueued:
+		r.Waiting, r.due = nil, r.NotBefore
 		if r.due.After(now) {
 			r.phase = waitDue
 		}

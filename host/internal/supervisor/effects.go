@@ -56,8 +56,10 @@ type (
 	}
 
 	// Of the fleet.
+	// acquireEffect asks for a place in groups, or says which run has it now.
 	acquireEffect struct {
 		ticket uint64
+		run    string
 		groups []string
 	}
 	releaseEffect struct{ ticket uint64 }

@@ -478,14 +478,15 @@ func TestGroupsBoundRunsOfAllMembers(t *testing.T) {
 		}
 		h.apply([]task.Group{{Name: "db", Max: 2}}, defs...)
 		began := time.Now()
+		var runs []string
 		for _, d := range defs {
-			h.must(d.Name, task.Command{Verb: task.VerbRun})
+			runs = append(runs, h.must(d.Name, task.Command{Verb: task.VerbRun}).Runs[0].ID)
 		}
 		groups, err := h.fleet.Groups(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff([]GroupStatus{{Group: task.Group{Name: "db", Max: 2}, Holding: []string{"t0", "t1"}, Waiting: []string{"t2", "t3", "t4", "t5"}}}, groups); d != "" {
+		if d := cmp.Diff([]GroupStatus{{Group: task.Group{Name: "db", Max: 2}, Holding: runs[:2], Waiting: runs[2:]}}, groups); d != "" {
 			t.Error(d)
 		}
 		for n := 0; n < 6; n = 0 {
@@ -750,7 +751,7 @@ func TestScheduleShowsAllTasksOnOneLine(t *testing.T) {
 		now := time.Now()
 		h.must("slow", task.Command{Verb: task.VerbStop})
 		var got []string
-		for _, s := range h.fleet.ScheduleAll(now, now.Add(30*time.Second), 10) {
+		for _, s := range h.fleet.ScheduleAll(now.Add(1), now.Add(30*time.Second+1), 10) {
 			got = append(got, fmt.Sprintf("%s +%s %s", s.Task, s.At.Sub(now), s.Held))
 		}
 		if d := cmp.Diff([]string{"sync +10s ", "sync +20s ", "slow +30s stopped", "sync +30s "}, got); d != "" {

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 type ticket struct {
 	id     uint64
 	task   string
+	run    string
 	groups []string
 	since  time.Time
 }
@@ -63,7 +65,21 @@ func burst(s task.Group) float64 {
 	return float64(s.Rate)
 }
 
-func (g *gates) join(t ticket) { g.queue = append(g.queue, t) }
+// join queues a ticket; one that is there already now stands for another run.
+func (g *gates) join(t ticket) {
+	for i := range g.queue {
+		if g.queue[i].id == t.id {
+			g.queue[i].run = t.run
+			return
+		}
+	}
+	if inside, ok := g.inside[t.id]; ok {
+		inside.run = t.run
+		g.inside[t.id] = inside
+		return
+	}
+	g.queue = append(g.queue, t)
+}
 
 // leave gives back a place, in the queue or inside.
 func (g *gates) leave(id uint64) {
@@ -147,8 +163,8 @@ func (g *gate) tokenAt(now time.Time) time.Time {
 // GroupStatus says who holds a group and who waits for it.
 type GroupStatus struct {
 	Group   task.Group
-	Holding []string // tasks, oldest first
-	Waiting []string // tasks, next first
+	Holding []string // runs, oldest first
+	Waiting []string // runs, next first
 }
 
 func (g *gates) status() []GroupStatus {
@@ -161,18 +177,18 @@ func (g *gates) status() []GroupStatus {
 	for _, t := range g.inside {
 		holders = append(holders, t)
 	}
-	slices.SortFunc(holders, func(a, b ticket) int { return a.since.Compare(b.since) })
+	slices.SortFunc(holders, func(a, b ticket) int { return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.id, b.id)) })
 	out := make([]GroupStatus, 0, len(names))
 	for _, name := range names {
 		s := GroupStatus{Group: g.groups[name].spec}
 		for _, t := range holders {
 			if slices.Contains(t.groups, name) {
-				s.Holding = append(s.Holding, t.task)
+				s.Holding = append(s.Holding, t.run)
 			}
 		}
 		for _, t := range g.queue {
 			if slices.Contains(t.groups, name) {
-				s.Waiting = append(s.Waiting, t.task)
+				s.Waiting = append(s.Waiting, t.run)
 			}
 		}
 		out = append(out, s)

@@ -155,7 +155,7 @@ func (l *loop) carryOut(ctx context.Context, e effect) {
 	case locateEffect:
 		e.to <- e.id
 	case acquireEffect:
-		t := ticket{id: e.ticket, task: l.name, groups: e.groups, since: l.wall}
+		t := ticket{id: e.ticket, task: l.name, run: e.run, groups: e.groups, since: l.wall}
 		l.fleet.do(func() { l.fleet.join(t) })
 	case releaseEffect:
 		l.fleet.do(func() { l.fleet.leave(e.ticket) })

@@ -119,7 +119,7 @@ func (st *state) enterGroups(r *run) {
 	st.lastID++
 	r.ticket = uint64(st.lastID)
 	r.phase = waitGroup
-	st.do(acquireEffect{ticket: r.ticket, groups: st.def.Groups})
+	st.do(acquireEffect{ticket: r.ticket, run: r.ID, groups: st.def.Groups})
 }
 
 func (st *state) leaveGroups(r *run) {

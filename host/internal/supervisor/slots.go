@@ -204,6 +204,9 @@ func (st *state) moveOn(older, newer *run, reason task.SlotReason, now time.Time
 	older.ID, older.Queued = newer.ID, newer.Queued
 	older.Slot, older.PreviousSlot = newer.Slot, newer.PreviousSlot
 	older.NotBefore, older.due, older.Timeline = newer.NotBefore, newer.due, newer.Timeline
+	if older.ticket != 0 {
+		st.do(acquireEffect{ticket: older.ticket, run: older.ID, groups: st.def.Groups})
+	}
 	st.noteSlots(reason, slot, slot, 1, by, now)
 	st.dirty = true
 }

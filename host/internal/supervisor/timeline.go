@@ -8,6 +8,9 @@ import (
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
+// centuries is as far ahead as a schedule without an end is looked through, in years.
+const centuries = 300
+
 // Slot is one due time to come.
 type Slot struct {
 	Task      string
@@ -16,8 +19,8 @@ type Slot struct {
 	Held      string    // why it would not run as things stand: stopped, paused, failed; "" is nothing
 }
 
-// Schedule returns the slots of a task in (from, to], at most max of them. A fixed delay
-// shows the one that is known.
+// Schedule returns the slots of a task in [from, to), at most max of them; a zero to is no
+// bound. A fixed delay shows the one that is known.
 func (f *Fleet) Schedule(name string, from, to time.Time, max int) ([]Slot, error) {
 	v := f.view.Load()
 	if v.defs[name] == nil {
@@ -26,7 +29,7 @@ func (f *Fleet) Schedule(name string, from, to time.Time, max int) ([]Slot, erro
 	return v.slots(name, from, to, max), nil
 }
 
-// ScheduleAll returns the slots of all tasks in (from, to] on one time line, at most max of them.
+// ScheduleAll returns the slots of all tasks in [from, to) on one time line, at most max of them.
 func (f *Fleet) ScheduleAll(from, to time.Time, max int) []Slot {
 	v := f.view.Load()
 	var all []Slot
@@ -50,6 +53,9 @@ func (v *view) slots(name string, from, to time.Time, max int) []Slot {
 	if plan == nil || max <= 0 {
 		return nil
 	}
+	if to.IsZero() {
+		to = from.AddDate(centuries, 0, 0)
+	}
 	var held string
 	var next time.Time
 	if l != nil {
@@ -59,11 +65,11 @@ func (v *view) slots(name string, from, to time.Time, max int) []Slot {
 	}
 	var times []time.Time
 	if v.defs[name].Schedule.HasAfter {
-		if next.After(from) && !next.After(to) {
+		if !next.Before(from) && next.Before(to) {
 			times = append(times, next)
 		}
 	} else {
-		times = plan.Between(from, to, max)
+		times = plan.Between(from.Add(-1), to.Add(-1), max)
 	}
 	slots := make([]Slot, 0, len(times))
 	for _, at := range times {
