@@ -31,6 +31,7 @@ func TestReportsAddUpWhateverIsAsked(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 7))
 			h := newHouse(t, Config{MaxLaunches: 1 + rng.IntN(4)}, hosttest.Plugin{})
+			h.values.Time = time.Duration(rng.IntN(100)) * time.Millisecond
 			var launches atomic.Uint64
 			h.launcher.Plugin = func(task.LaunchSpec) hosttest.Plugin {
 				return randomPlugin(rand.New(rand.NewPCG(seed, launches.Add(1))))
@@ -115,16 +116,18 @@ func randomPlugin(rng *rand.Rand) hosttest.Plugin {
 	case 3:
 		p.ConfigureTime, p.Stuck = 0, true
 	}
-	kind, work := rng.IntN(4), upTo(3*time.Second)
+	kind, work := rng.IntN(4), upTo(3*time.Second) // 0 crashes, 1 returns before its commits are answered
 	p.Run = func(ctx context.Context, r *hosttest.Run) task.RunResult {
 		for i := range 5 {
 			r.Beat("")
 			r.CommitLater(r.Start.Run, task.Op{Kind: task.OpSaveRun, Key: "k", Value: json.RawMessage(fmt.Sprint(i))})
 		}
-		select {
-		case <-time.After(work):
-		case <-ctx.Done():
-		case <-r.Stopping():
+		if kind > 1 {
+			select {
+			case <-time.After(work):
+			case <-ctx.Done():
+			case <-r.Stopping():
+			}
 		}
 		if kind == 0 {
 			r.Crash(task.ExitCause{Code: 1})

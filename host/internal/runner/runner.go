@@ -101,8 +101,11 @@ func (r *Runner) Shutdown() {
 	for _, a := range left {
 		a.kill()
 	}
-	r.end()
+	// What the plugins have committed may still become durable, but not for ever.
+	giveUp := time.AfterFunc(closeTime, r.end)
+	defer giveUp.Stop()
 	r.all.Wait()
+	r.end()
 }
 
 // Launch starts a process for def. See task.Engine.
