@@ -68,7 +68,7 @@ func (l *Launcher) Launch(ctx context.Context, spec task.LaunchSpec) (task.Proce
 	p := &Process{
 		Spec:   spec,
 		plugin: behaviour,
-		info:   task.ProcessInfo{PID: 1000 + len(l.launched), Started: time.Now(), Version: "1.0.0", Digest: spec.Digest},
+		info:   task.ProcessInfo{PID: 1000 + len(l.launched), Started: time.Now(), Version: spec.Version, Digest: spec.Digest},
 		life:   make(chan struct{}),
 		done:   make(chan struct{}),
 	}

@@ -10,9 +10,10 @@ import (
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
-// Values is a task.Values in memory. Set Hold or Err before it is used.
+// Values is a task.Values in memory. Set Hold, Time and Err before it is used.
 type Values struct {
 	Hold <-chan struct{} // commits wait until it is closed; nil is no wait
+	Time time.Duration   // that a commit takes
 	Err  error           // every commit and load fails with it
 
 	mu        sync.Mutex
@@ -33,6 +34,9 @@ func (v *Values) Commit(ctx context.Context, name, run string, ops []task.Op) er
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+	if err := sleep(ctx, v.Time); err != nil {
+		return err
 	}
 	if v.Err != nil {
 		return v.Err

@@ -149,6 +149,7 @@ func (a *actor) launch() (task.Process, error) {
 	p, err := a.r.cfg.Launcher.Launch(a.starting, task.LaunchSpec{
 		Task:    a.def.Name,
 		Plugin:  a.def.Plugin,
+		Version: a.r.cfg.Version(a.def.Plugin, a.def.Config.Digest),
 		Path:    path,
 		Digest:  a.def.Config.Digest,
 		Env:     a.def.Env,

@@ -31,6 +31,8 @@ type Config struct {
 	Launcher task.Launcher
 	Values   task.Values
 	Plugins  Plugins
+	// Version returns the version of a plugin, for messages and records; nil knows none.
+	Version func(plugin, digest string) string
 	// Logs returns where a task's lines go.
 	Logs func(task string) task.LogSink
 	// Report takes what processes bring about, in order per process, from one goroutine
@@ -61,6 +63,9 @@ var _ task.Engine = (*Runner)(nil)
 func New(cfg Config) *Runner {
 	if cfg.Log == nil {
 		cfg.Log = hclog.NewNullLogger()
+	}
+	if cfg.Version == nil {
+		cfg.Version = func(string, string) string { return "" }
 	}
 	if cfg.MaxLaunches <= 0 {
 		cfg.MaxLaunches = runtime.NumCPU()
@@ -96,8 +101,11 @@ func (r *Runner) Shutdown() {
 	for _, a := range left {
 		a.kill()
 	}
-	r.end()
+	// What the plugins have committed may still become durable, but not for ever.
+	giveUp := time.AfterFunc(closeTime, r.end)
+	defer giveUp.Stop()
 	r.all.Wait()
+	r.end()
 }
 
 // Launch starts a process for def. See task.Engine.
