@@ -114,7 +114,13 @@ func (f findings) foreign(diags hcl.Diagnostics) {
 		if rest, ok := strings.CutPrefix(copied.Summary, `Inappropriate value for attribute "`); ok {
 			copied.Summary = strings.Replace(rest, `":`, ":", 1)
 		}
-		copied.Summary = lowerFirst(strings.TrimSuffix(copied.Summary, "."))
+		if line, rest, more := strings.Cut(copied.Summary, "\n"); more {
+			copied.Summary, copied.Detail = line, strings.TrimSpace(rest+"\n"+copied.Detail)
+		}
+		copied.Summary = lowerFirst(strings.TrimRight(copied.Summary, ".:"))
+		if strings.HasSuffix(copied.Detail, "..") { // HCL puts one behind a text that has one
+			copied.Detail = strings.TrimSuffix(copied.Detail, ".")
+		}
 		copied.Extra = extra
 		*f.list = append(*f.list, &copied)
 	}

@@ -112,8 +112,3 @@ func (f fakePlugins) Validate(_ context.Context, p *catalog.Plugin, _ string, ms
 	}
 	return []schema.Problem{{Path: []schema.PathStep{schema.Attr("least")}, Summary: fmt.Sprintf("%d is above most", c.Least), Detail: "swap the two"}}, nil
 }
-
-// fakes gives the same plugins for every data directory.
-func fakes(p Plugins) func(string) Plugins {
-	return func(string) Plugins { return p }
-}

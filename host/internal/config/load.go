@@ -31,7 +31,7 @@ type Config struct {
 	Tasks   []task.Definition // in the order of their names
 	Groups  []task.Group      // in the order of their names
 	// Digest identifies the tasks and groups: two configurations with one digest
-	// do the same. Where things stand in the files does not count.
+	// do the same. Where things stand in their files does not count.
 	Digest string
 }
 
@@ -64,16 +64,16 @@ func Load(ctx context.Context, opts Options) (*Config, hcl.Diagnostics, Sources)
 
 // loader holds what the steps of one Load share.
 type loader struct {
-	ctx     context.Context
-	opts    Options
-	find    findings
-	sources Sources
-	secret  *secrets
-	scope   *scope
-	root    *node
-	host    Host
-	plugins *plugins
-	binary  Plugins
+	ctx      context.Context
+	opts     Options
+	find     findings
+	sources  Sources
+	secret   *secrets
+	scope    *scope
+	root     *node
+	host     Host
+	plugins  *plugins
+	binaries Plugins // nil: none
 }
 
 func (l *loader) load() *Config {
@@ -86,7 +86,7 @@ func (l *loader) load() *Config {
 	hostSection := l.hostSection()
 	l.host = l.readHost(hostSection)
 	if l.opts.Plugins != nil {
-		l.binary = l.opts.Plugins(l.host)
+		l.binaries = l.opts.Plugins(l.host)
 	}
 	l.plugins = l.readPlugins(l.root.blocks["plugin"])
 	groups := l.readGroups(l.root.blocks["group"])

@@ -6,6 +6,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/taskhost/taskhost/sdk/schema"
 )
 
 // locals evaluates the locals blocks into the scope, each local after those that
@@ -36,11 +38,36 @@ func (l *loader) locals(nodes []*node) {
 			continue
 		}
 		value, ok := evaluate(attrs[name].Expr, l.scope.of(attrs[name].Range.Filename), l.find)
+		if ok && weigh(value, maxLocal) > maxLocal {
+			l.find.errorf(attrs[name].Range, "locals that repeat each other grow fast", "local %q holds more than %s", name, schema.FormatBytes(maxLocal))
+			ok = false
+		}
 		if !ok {
 			value = cty.DynamicVal
 		}
 		l.scope.locals[name] = value
 	}
+}
+
+// maxLocal bounds the value of one local. Without it, locals that are made of each
+// other twice double from line to line.
+const maxLocal = 4 << 20
+
+// weigh is about how many bytes a value takes, counted until there are more than most.
+func weigh(v cty.Value, most int) int {
+	v, _ = v.Unmark()
+	weight := 8
+	switch {
+	case !v.IsKnown() || v.IsNull():
+	case v.Type() == cty.String:
+		weight += len(v.AsString())
+	case v.CanIterateElements():
+		for it := v.ElementIterator(); it.Next() && weight <= most; {
+			_, element := it.Element()
+			weight += weigh(element, most-weight)
+		}
+	}
+	return weight
 }
 
 // usedLocals lists the locals that an expression names. One that uses the object

@@ -140,7 +140,7 @@ func (l *loader) askPlugins(checks []*check) {
 		}
 		asked[key] = c
 		group.Go(func() error {
-			c.problems, c.err = l.binary.Validate(l.ctx, c.plugin.opened, c.typ, c.instance.def.Config.Msgpack)
+			c.problems, c.err = l.binaries.Validate(l.ctx, c.plugin.opened, c.typ, c.instance.def.Config.Msgpack)
 			return nil
 		})
 	}

@@ -138,7 +138,7 @@ func (l *loader) attachPlugins(list []*instance) {
 const atOnce = 4
 
 func (l *loader) openPlugins() {
-	if l.binary == nil {
+	if l.binaries == nil {
 		for _, p := range l.plugins.known {
 			p.err = errors.New("this host knows no plugins")
 		}
@@ -148,7 +148,7 @@ func (l *loader) openPlugins() {
 	group.SetLimit(atOnce)
 	for _, p := range l.plugins.known {
 		group.Go(func() error {
-			p.opened, p.err = l.binary.Open(l.ctx, p.spec)
+			p.opened, p.err = l.binaries.Open(l.ctx, p.spec)
 			if p.err == nil && p.opened == nil {
 				p.err = errors.New("nothing was found")
 			}
@@ -195,7 +195,7 @@ func (l *loader) reportPlugin(p *plugin) {
 
 // otherPlugins suggests the name of a plugin that is there.
 func (l *loader) otherPlugins(name string) string {
-	known, err := l.binary.List(l.host.PluginDir)
+	known, err := l.binaries.List(l.host.PluginDir)
 	if err != nil {
 		return fmt.Sprintf("the directory cannot be read: %s", errorText(err))
 	}

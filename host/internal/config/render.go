@@ -77,7 +77,9 @@ func render(out *bytes.Buffer, d *hcl.Diagnostic, sources Sources, p painter) {
 	}
 	for _, text := range []string{one.Detail, one.Hint} {
 		for line := range strings.Lines(text) {
-			fmt.Fprintf(out, "   %s\n", strings.TrimRight(line, "\n"))
+			if line = strings.TrimRight(line, "\n"); line != "" {
+				fmt.Fprintf(out, "   %s\n", line)
+			}
 		}
 	}
 }
