@@ -386,7 +386,8 @@ func FuzzNoPatternReachesAGuardedFolder(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if slices.Contains(guarded, filepath.Clean(p.base)) || filepath.Clean(p.base) == "." || strings.HasPrefix(filepath.Clean(p.base), "..") || len(p.below) == 0 {
+		base := filepath.Clean(p.base)
+		if slices.Contains(guarded, base) || base == "." || strings.HasPrefix(base+"/", "../") || len(p.below) == 0 {
 			t.Errorf("%q reaches %+v", text, p)
 		}
 	})
