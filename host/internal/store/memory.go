@@ -130,8 +130,8 @@ func (m *Memory) Overrides(context.Context) (map[string]task.Overrides, error) {
 	return all, nil
 }
 
-// Recall returns what the task remembers. Interrupted holds the interrupted runs after
-// which no other run of the task was queued: nobody has gone on with the work yet.
+// Recall returns what the task remembers. A run that was interrupted and is to go on is
+// saved as queued again; one that has ended, however, is history and not recalled.
 func (m *Memory) Recall(_ context.Context, name string) (task.Memory, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -140,24 +140,14 @@ func (m *Memory) Recall(_ context.Context, name string) (task.Memory, error) {
 		return task.Memory{}, nil
 	}
 	mem := h.memory
-	var newest time.Time // time at which a run was last queued
 	for _, it := range h.live.items {
-		if !it.gone {
+		switch {
+		case it.gone:
+		case it.value.State == task.RunQueued && it.value.Outcome == task.OutcomeInterrupted:
+			mem.Interrupted = append(mem.Interrupted, *it.value)
+		default:
 			mem.Live = append(mem.Live, *it.value)
-			raise(&newest, it.value.Queued)
 		}
-	}
-	for i := len(h.ended.items) - 1; i >= 0; i-- {
-		it := h.ended.items[i]
-		if it.gone {
-			continue
-		}
-		if it.value.Outcome == task.OutcomeInterrupted && !newest.After(it.value.Ended) {
-			mem.Interrupted = append([]task.Run{*it.value}, mem.Interrupted...)
-		} else if it.value.Outcome != task.OutcomeInterrupted {
-			break // it ended later than what came before
-		}
-		raise(&newest, it.value.Queued)
 	}
 	return mem, nil
 }

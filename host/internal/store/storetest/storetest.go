@@ -274,29 +274,29 @@ func wrongPages(t *testing.T, open Open) {
 
 func interruptedGoesOn(t *testing.T, open Open) {
 	s := begin(t, open, store.Options{})
-	s.SaveRun(endedRun("a", "long", 1, task.OutcomeInterrupted))
-	s.SaveRun(endedRun("b", "other", 2, task.OutcomeSucceeded))
+	s.SaveRun(endedRun("a", "dropped", 1, task.OutcomeInterrupted))
+	s.SaveRun(liveRun("a", "long", 2))
+	waiting := liveRun("a", "long", 2)
+	waiting.State, waiting.Outcome = task.RunQueued, task.OutcomeInterrupted
+	s.SaveRun(waiting)
+	s.SaveRun(endedRun("b", "other", 3, task.OutcomeSucceeded))
+	s.SaveRun(liveRun("a", "young", 4))
+	wantRuns(t, s, task.RunQuery{}, "young long other dropped")
 	m, err := s.Recall(t.Context(), "a")
-	if got := idsOf(m.Interrupted); err != nil || got != "long" {
-		t.Fatalf("Recall: interrupted %s, %v; want long", got, err)
+	if err != nil || idsOf(m.Interrupted) != "long" || idsOf(m.Live) != "young" {
+		t.Fatalf("Recall: interrupted %s, live %s, %v; want long, young", idsOf(m.Interrupted), idsOf(m.Live), err)
 	}
-	s.SaveRun(liveRun("a", "long", 0))
-	wantRuns(t, s, task.RunQuery{}, "long other")
-	m, _ = s.Recall(t.Context(), "a")
-	if len(m.Interrupted) != 0 || idsOf(m.Live) != "long" {
+	s.SaveRun(liveRun("a", "long", 2))
+	if m, _ = s.Recall(t.Context(), "a"); len(m.Interrupted) != 0 || idsOf(m.Live) != "long young" {
 		t.Errorf("Recall while it goes on: interrupted %s, live %s", idsOf(m.Interrupted), idsOf(m.Live))
 	}
 	s.SaveRun(endedRun("a", "long", 9, task.OutcomeSucceeded))
-	wantRuns(t, s, task.RunQuery{}, "long other")
-	if m, _ = s.Recall(t.Context(), "a"); len(m.Interrupted)+len(m.Live) != 0 {
-		t.Errorf("Recall after the end: %+v", m)
-	}
-	// Work that was dropped is not recalled once the task has gone on without it.
-	s.SaveRun(endedRun("a", "dropped", 20, task.OutcomeInterrupted))
-	s.SaveRun(endedRun("a", "later", 30, task.OutcomeSucceeded))
-	if m, _ = s.Recall(t.Context(), "a"); len(m.Interrupted) != 0 {
-		t.Errorf("Recall after later runs: interrupted %s", idsOf(m.Interrupted))
-	}
+	wantRuns(t, s, task.RunQuery{}, "young long other dropped")
+	// An ended run that is taken up again is live, and has its place by its new end.
+	s.SaveRun(liveRun("a", "dropped", 1))
+	wantRuns(t, s, task.RunQuery{}, "dropped young long other")
+	s.SaveRun(endedRun("a", "dropped", 10, task.OutcomeSucceeded))
+	wantRuns(t, s, task.RunQuery{}, "young dropped long other")
 }
 
 func historyIsBounded(t *testing.T, open Open) {
