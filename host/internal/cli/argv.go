@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/taskhost/taskhost/sdk/schema"
+)
+
+// normalize lets -word mean --word, everywhere before "--"; single letters stay what they are. A
+// duration that follows -wait belongs to it, although -wait may also stand alone.
+func normalize(args []string) []string {
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		return args
+	}
+	var out []string
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if arg == "--" {
+			return append(out, args[i:]...)
+		}
+		if isWord(arg) {
+			arg = "-" + arg
+		}
+		if arg == "--wait" && i+1 < len(args) {
+			if _, err := schema.ParseDuration(args[i+1]); err == nil {
+				i++
+				arg += "=" + args[i]
+			}
+		}
+		out = append(out, arg)
+	}
+	return out
+}
+
+// isWord reports whether arg is a dash and a word of two letters or more.
+func isWord(arg string) bool {
+	name, ok := strings.CutPrefix(arg, "-")
+	name, _, _ = strings.Cut(name, "=")
+	return ok && len(name) > 1 && (name[0] >= 'a' && name[0] <= 'z' || name[0] >= 'A' && name[0] <= 'Z')
+}
+
+// singleDash writes flags in a message as the documentation does.
+func singleDash(text string) string { return strings.ReplaceAll(text, "--", "-") }
+
+func flagNames(c *cobra.Command) []string {
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return names
+}
+
+// hint suggests the nearest word, or says where the words are listed.
+func hint(word string, known []string, list string) string {
+	if near, ok := schema.Nearest(word, known); ok {
+		return "did you mean \"" + near + "\"?"
+	}
+	return list
+}

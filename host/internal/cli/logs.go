@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taskhost/taskhost/host/admin"
+)
+
+const idLength = 26 // of a run's id; a task's name may have as many characters, but then it has a dash or a dot
+
+func (a *app) logsCommand() *cobra.Command {
+	var q admin.LogQuery
+	var since length
+	c := &cobra.Command{
+		Use: "logs TASK|RUN", Short: "Show the log of a task or a run", Args: exactly("a task's name or a run's id"), ValidArgsFunction: a.completeTask,
+		RunE: func(c *cobra.Command, args []string) error {
+			api, err := a.host()
+			if err != nil {
+				return err
+			}
+			q.Task, q.Since = args[0], since.d
+			if len(args[0]) == idLength && !strings.ContainsAny(args[0], "-_.") && args[0][0] == '0' {
+				q.Task, q.Run = "", args[0]
+			}
+			for r, err := range api.Logs(c.Context(), q) {
+				if err != nil {
+					return err
+				}
+				if err := a.emit(r, func() { a.logLine(r) }); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.BoolVarP(&q.Follow, "follow", "f", false, "go on with what comes")
+	f.IntVarP(&q.Tail, "tail", "n", 0, "only the last so many lines")
+	f.Var(&since, "since", "only lines of so long ago")
+	f.StringVar(&q.Level, "level", "", "at least trace, debug, info, warn or error")
+	f.StringVar(&q.Grep, "grep", "", "only lines that a regular expression matches")
+	f.StringVar(&q.Run, "run", "", "only lines of this run")
+	c.RegisterFlagCompletionFunc("level", cobra.FixedCompletions([]string{"trace", "debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+func (a *app) logLine(r admin.LogRecord) {
+	if r.Gap > 0 {
+		a.line("%s", a.dim(fmt.Sprintf("… %d lines are missing …", r.Gap)))
+		return
+	}
+	level := fmt.Sprintf("%-5s", strings.ToUpper(r.Level))
+	if a.colored() {
+		switch r.Level {
+		case "error":
+			level = "\x1b[31m" + level + "\x1b[0m"
+		case "warn":
+			level = "\x1b[33m" + level + "\x1b[0m"
+		}
+	}
+	text := admin.Printable(r.Message)
+	if len(r.Fields) > 0 && string(r.Fields) != "{}" {
+		text += "  " + a.dim(admin.Printable(string(r.Fields)))
+	}
+	a.line("%s %s %s", a.clock(r.At), level, text)
+}
+
+func (a *app) eventsCommand() *cobra.Command {
+	var q admin.EventQuery
+	c := &cobra.Command{
+		Use: "events", Short: "Show what changes, as it happens", Args: exactly(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			api, err := a.host()
+			if err != nil {
+				return err
+			}
+			for e, err := range api.Events(c.Context(), q) {
+				if err != nil {
+					return err
+				}
+				err := a.emit(e, func() {
+					a.line("%s  %s", a.clock(e.At), admin.Printable(strings.Join(strings.Fields(strings.Join([]string{e.Topic, e.Kind, e.Task, e.Run, e.Text}, " ")), "  ")))
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&q.Topic, "topic", "", "only task, run, slot, state or host")
+	f.StringVar(&q.Task, "task", "", "only of this task")
+	f.Uint64Var(&q.After, "after", 0, "first those after this event")
+	f.BoolP("follow", "f", true, "go on with what comes; events always do")
+	f.MarkHidden("follow")
+	return c
+}
