@@ -32,21 +32,6 @@ var pureFunctions = discreet(map[string]function.Function{
 	"sensitive": sensitiveFunc,
 }, map[string]function.Function{"can": tryfunc.CanFunc, "try": tryfunc.TryFunc})
 
-// outerFunctions are those that look outside: their names, for the reference.
-var outerFunctions = []string{"env", "file", "secret", "templatefile"}
-
-// Functions lists the names of all functions of the language, in order.
-func Functions() []string {
-	names := map[string]bool{}
-	for name := range pureFunctions {
-		names[name] = true
-	}
-	for _, name := range outerFunctions {
-		names[name] = true
-	}
-	return sortedKeys(names)
-}
-
 // lengthFunc counts elements, and the characters of a text.
 var lengthFunc = function.New(&function.Spec{
 	Params: []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType, AllowDynamicType: true}},

@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // AttributeDoc documents one attribute or block of the language.
 type AttributeDoc struct {
@@ -40,3 +43,31 @@ func Reference() []AttributeDoc {
 	}
 	return docs
 }
+
+// Markdown is the reference as a document: a section per block, each with a table of
+// its attributes, then the functions.
+func Markdown() string {
+	var out strings.Builder
+	header := false
+	for _, d := range Reference() {
+		if d.Block {
+			fmt.Fprintf(&out, "\n### `%s`\n\n%s\n", d.Path, d.Doc)
+			header = false
+			continue
+		}
+		if !header {
+			out.WriteString("\n| attribute | type | default | |\n|---|---|---|---|\n")
+			header = true
+		}
+		name := d.Path[strings.LastIndexByte(d.Path, '.')+1:]
+		fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", name, cell(d.Type), cell(d.Default), cell(d.Doc))
+	}
+	out.WriteString("\n### Functions\n\n| call | |\n|---|---|\n")
+	for _, f := range Functions() {
+		fmt.Fprintf(&out, "| `%s` | %s |\n", f.Call, cell(f.Doc))
+	}
+	return strings.TrimLeft(out.String(), "\n")
+}
+
+// cell keeps a text within its cell of a table.
+func cell(text string) string { return strings.ReplaceAll(text, "|", "\\|") }

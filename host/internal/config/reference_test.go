@@ -83,15 +83,35 @@ func TestTheReferenceDocumentsEveryAttribute(t *testing.T) {
 	}
 }
 
-func TestEveryFunctionOfTheReferenceCanBeCalled(t *testing.T) {
+func TestTheReferenceDocumentsExactlyTheFunctionsThatCanBeCalled(t *testing.T) {
 	t.Parallel()
 	all := outside{}.functions(".")
-	for _, name := range Functions() {
-		if _, ok := all[name]; !ok {
-			t.Errorf("there is no function %s", name)
+	documented := map[string]bool{}
+	for _, d := range Functions() {
+		documented[d.Name] = true
+		if _, ok := all[d.Name]; !ok {
+			t.Errorf("there is no function %s", d.Name)
 		}
 	}
-	if len(all) != len(Functions()) {
-		t.Errorf("%d functions can be called, %d are listed", len(all), len(Functions()))
+	for name := range all {
+		if !documented[name] {
+			t.Errorf("%s is not documented", name)
+		}
+	}
+}
+
+func TestTheReferenceAsMarkdownHoldsEverything(t *testing.T) {
+	t.Parallel()
+	text := Markdown()
+	for _, d := range Reference() {
+		name := d.Path[strings.LastIndexByte(d.Path, '.')+1:]
+		if !strings.Contains(text, name) || !strings.Contains(text, d.Doc) {
+			t.Errorf("%s is missing", d.Path)
+		}
+	}
+	for _, d := range Functions() {
+		if !strings.Contains(text, "`"+d.Call+"`") {
+			t.Errorf("%s is missing", d.Name)
+		}
 	}
 }
