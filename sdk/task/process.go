@@ -150,7 +150,7 @@ func (p *process) doneWithin(d time.Duration) bool {
 // with code; within a bound, whatever the host does.
 func (p *process) end(code int32) {
 	p.code.Store(code)
-	time.AfterFunc(lastWords, func() { os.Exit(int(code)) })
+	time.AfterFunc(lastWords, func() { exit(int(code)) })
 	select {
 	case server := <-p.grpc:
 		if code == exitHostGone {
@@ -159,7 +159,7 @@ func (p *process) end(code int32) {
 			server.GracefulStop()
 		}
 	default: // asked to end before it served
-		os.Exit(int(code))
+		exit(int(code))
 	}
 }
 

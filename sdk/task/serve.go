@@ -24,7 +24,7 @@ func Serve(p Plugin) {
 		panic("task.Serve: " + err.Error())
 	}
 	if len(os.Args) == 1 && os.Getenv(wire.CookieKey) == wire.CookieValue {
-		os.Exit(serveHost(description, types))
+		exit(serveHost(description, types))
 	}
 	c := command{
 		description: description, types: types,

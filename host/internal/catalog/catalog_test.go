@@ -382,4 +382,3 @@ func TestOpenEndsWithItsContext(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
-

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -16,7 +17,7 @@ import (
 func TestNoPluginOutlivesAKilledHost(t *testing.T) {
 	t.Parallel()
 	var hcl strings.Builder
-	for _, do := range []string{"wait", "ignore_cancel", "stop_itself", "busy", "children"} {
+	for _, do := range []string{"wait", "ignore_cancel", "stop_itself", "busy", "child"} {
 		fmt.Fprintf(&hcl, `
 task %q {
   plugin = "badplugin"
@@ -33,14 +34,58 @@ task %q {
 `, do, do)
 	}
 	h := admintest.Start(t, admintest.Options{HCL: hcl.String(), Plugins: []string{badPlugin}})
-	for _, do := range []string{"wait", "ignore_cancel", "stop_itself", "busy"} {
+	for _, do := range []string{"wait", "ignore_cancel", "stop_itself", "busy", "child"} {
 		h.UntilState(do, "running")
 	}
+	h.Until("one has stopped itself", func(ctx context.Context) error {
+		task, err := h.Task(ctx, "stop_itself")
+		if err == nil && processState(task.Processes[0].PID) != "T" {
+			err = errors.New("not yet")
+		}
+		return err
+	})
 	h.Kill()
 	began := time.Now()
 	untilProcesses(h, 0)
 	if took := time.Since(began); took > 6*time.Second {
 		t.Errorf("plugins lived for %v after their host; want 6 s at most", took)
+	}
+}
+
+func TestANewHostEndsWhatAKilledOneLeft(t *testing.T) {
+	t.Parallel()
+	h := admintest.Start(t, admintest.Options{Plugins: []string{badPlugin}, HCL: `
+task "family" {
+  plugin = "badplugin"
+  type   = "live"
+  continuous {}
+  config {
+    do = "family"
+  }
+}
+`})
+	h.UntilState("family", "running")
+	h.Until("the family is complete", func(ctx context.Context) error {
+		state, err := h.State(ctx, "family")
+		if err == nil && len(state.Values) == 0 {
+			err = errors.New("not yet")
+		}
+		return err
+	})
+	state, err := h.State(t.Context(), "family")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	if err := json.Unmarshal(state.Values["pids"].Value, &pids); err != nil {
+		t.Fatal(err)
+	}
+	h.Kill()
+	h.Launch()
+	for _, pid := range pids {
+		if s := processState(pid); s != "" && s != "Z" {
+			t.Errorf("process %d of the old host's tree lives beside the new one", pid)
+		}
 	}
 }
 

@@ -67,6 +67,14 @@ func processesOf(h *admintest.Host) (pids []int) {
 	return pids
 }
 
+// processState is the letter that the kernel has for the state of a process, "" when there is none.
+func processState(pid int) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, behind, _ := bytes.Cut(text, []byte(") "))
+	state, _, _ := bytes.Cut(behind, []byte(" "))
+	return string(state)
+}
+
 // untilProcesses waits until exactly n processes of the host are left.
 func untilProcesses(h *admintest.Host, n int) {
 	h.Until(fmt.Sprintf("%d processes are left", n), func(context.Context) error {

@@ -42,6 +42,10 @@ type attempt struct {
 	saved   bool          // the run has run-scoped values
 }
 
+// drainAlone bounds how long a plugin drains when the host is gone: nothing that it commits would
+// be kept, and a new host waits for its end.
+const drainAlone = 5 * time.Second
+
 func newActor(r *Runner, id task.ProcessID, def *task.Definition) *actor {
 	a := &actor{
 		r:      r,
@@ -155,7 +159,7 @@ func (a *actor) launch() (task.Process, error) {
 		Env:     a.def.Env,
 		User:    a.def.User,
 		Timeout: a.startTimeout(),
-		Drain:   a.def.Stop.Drain,
+		Drain:   min(a.def.Stop.Drain, drainAlone),
 		Log:     a.sink,
 	})
 	if err != nil {

@@ -115,6 +115,18 @@ func bad(ctx context.Context, h *task.Host, c Config) error {
 		return oddOutput()
 	case "children":
 		return children(h)
+	case "family":
+		if err := children(h); err != nil {
+			return err
+		}
+		<-h.Stopping()
+		return nil
+	case "child":
+		if err := exec.Command("sleep", "1000").Start(); err != nil {
+			return err
+		}
+		<-h.Stopping()
+		return nil
 	case "large_frame":
 		return h.Publish("large", strings.Repeat("x", 2<<20))
 	case "large_commit":
