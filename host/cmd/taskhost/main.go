@@ -1,17 +1,14 @@
-// Command taskhost is the host and its command line.
+// Command taskhost is the host and its command line in one binary: `taskhost serve`
+// runs the host, every other command asks one over the admin API.
 package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 
-	"github.com/taskhost/taskhost/host/internal/app"
+	"github.com/taskhost/taskhost/host/internal/cli"
 )
 
 func main() {
-	if err := app.Serve(context.Background(), app.ServeOptions{Source: app.Source{Paths: []string{os.Args[3]}}, Version: "0.1.0", Out: os.Stderr}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	os.Exit(cli.Run(context.Background(), os.Args[1:], cli.OSTerminal(), commands()))
 }

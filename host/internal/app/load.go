@@ -54,7 +54,7 @@ func load(ctx context.Context, s Source, copies func(dataDir string) string, key
 		Key: key,
 		Plugins: func(h config.Host) config.Plugins {
 			dir := copies(h.DataDir)
-			l.catalog = catalog.New(catalog.Config{CopyDir: dir, CacheDir: filepath.Join(dir, "described"), Log: log})
+			l.catalog = catalog.New(catalog.Config{CopyDir: dir, CacheDir: filepath.Join(dir, "described"), Offline: s.Offline, Log: log})
 			return l.catalog
 		},
 	})

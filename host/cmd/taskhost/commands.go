@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	"golang.org/x/term"
+
+	"github.com/taskhost/taskhost/host/internal/app"
+	"github.com/taskhost/taskhost/host/internal/cli"
+	"github.com/taskhost/taskhost/host/internal/config"
+)
+
+// release is the version of this tree, for builds that carry none of their own.
+const release = "0.1.0"
+
+// commands are what the command line does without asking a host.
+func commands() cli.Commands {
+	return cli.Commands{Version: version(), Serve: serve, Validate: validate, Format: format}
+}
+
+// version is that of the module when it was built as one, otherwise the release.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return release
+}
+
+func serve(ctx context.Context, o cli.ServeOptions) error {
+	err := app.Serve(ctx, app.ServeOptions{
+		Source:   app.Source{Paths: o.Config, Vars: o.Vars, VarFiles: o.VarFiles},
+		LogLevel: o.LogLevel,
+		Version:  version(),
+		Out:      o.Err,
+		Color:    term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("NO_COLOR") == "",
+	})
+	if errors.Is(err, app.ErrConfig) {
+		return &cli.Silent{Code: cli.ExitFailed} // its problems have been shown
+	}
+	return err
+}
+
+func validate(ctx context.Context, o cli.ValidateOptions) error {
+	loaded, err := app.Validate(ctx, app.Source{Paths: o.Config, Vars: o.Vars, VarFiles: o.VarFiles, Offline: o.Offline})
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.JSON:
+		err = json.NewEncoder(o.Out).Encode(map[string]any{"valid": !loaded.Failed(), "diagnostics": loaded.Diagnostics()})
+	case len(loaded.Diagnostics()) > 0:
+		err = loaded.Render(o.Out, o.Color)
+	default:
+		fmt.Fprintf(o.Out, "the configuration is valid: %d tasks\n", len(loaded.Config.Tasks))
+	}
+	if err == nil && loaded.Failed() {
+		return &cli.Silent{Code: cli.ExitFailed}
+	}
+	return err
+}
+
+// format writes a file in its canonical form; one that does not parse is refused with its problems.
+func format(source []byte, filename string) ([]byte, error) {
+	out, diags := config.Format(source, filename)
+	if !diags.HasErrors() {
+		return out, nil
+	}
+	var text bytes.Buffer
+	if err := config.Render(&text, diags, config.SourcesOf(map[string][]byte{filename: source}), false); err != nil {
+		return nil, err
+	}
+	return nil, errors.New(text.String())
+}
