@@ -375,12 +375,12 @@ func (s *session) StartRun(start task.RunStart) error {
 	p.runs[start.Run] = r
 	p.work.Go(func() {
 		defer cancel()
-		s.send(func(to task.Reports) { to.RunEntered(start.Run) })
+		s.send(func(to task.Reports) { to.RunEntered(start.Run, time.Now()) })
 		result := task.RunResult{Status: task.StatusSucceeded}
 		if p.plugin.Run != nil {
 			result = p.plugin.Run(ctx, r)
 		}
-		result.Run = start.Run
+		result.Run, result.At = start.Run, time.Now()
 		p.mu.Lock()
 		delete(p.runs, start.Run)
 		dead := p.dead

@@ -23,7 +23,7 @@ func (s *session) dispatch(frame *taskv1.PluginFrame) {
 	}
 	switch b := frame.Body.(type) {
 	case *taskv1.PluginFrame_RunEntered:
-		s.reports.RunEntered(b.RunEntered.Run)
+		s.reports.RunEntered(b.RunEntered.Run, said(b.RunEntered.At))
 	case *taskv1.PluginFrame_RunResult:
 		s.reports.RunEnded(runResult(b.RunResult, refused))
 	case *taskv1.PluginFrame_Progress:
@@ -63,9 +63,19 @@ func (s *session) refuse(id uint64, err error) {
 	_ = s.Reply(task.Answer{ID: id, Err: err.Error()})
 }
 
+// said is when the plugin says that something was: it shares the host's clock. What it does not say, or
+// says of the future, is now.
+func said(nanos int64) time.Time {
+	now := time.Now()
+	if at := time.Unix(0, nanos); nanos > 0 && at.Before(now) {
+		return at
+	}
+	return now
+}
+
 func runResult(m *taskv1.RunResult, refused error) task.RunResult {
 	r := task.RunResult{
-		Run: m.Run, Status: runStatus(m.Status), Message: m.Message, Stack: m.Stack,
+		Run: m.Run, At: said(m.At), Status: runStatus(m.Status), Message: m.Message, Stack: m.Stack,
 		RetryAfter: time.Duration(m.RetryAfter), ObservedStop: m.ObservedStop,
 	}
 	value, err := jsonValue(m.Result, refused)

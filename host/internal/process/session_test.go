@@ -35,7 +35,7 @@ func (r *reports) note(format string, args ...any) {
 	r.more = make(chan struct{})
 }
 
-func (r *reports) RunEntered(run string) { r.note("entered %s", run) }
+func (r *reports) RunEntered(run string, _ time.Time) { r.note("entered %s", run) }
 func (r *reports) RunEnded(x task.RunResult) {
 	r.note("ended %s %s %s %.20s observed=%v", x.Run, x.Status, x.Message, x.Result, x.ObservedStop)
 }
@@ -204,9 +204,9 @@ type lateReports struct {
 	gate <-chan struct{}
 }
 
-func (r lateReports) RunEntered(run string) {
+func (r lateReports) RunEntered(run string, at time.Time) {
 	<-r.gate
-	r.reports.RunEntered(run)
+	r.reports.RunEntered(run, at)
 }
 
 func TestWhatWasSentBeforeTheEndIsReportedBeforeDone(t *testing.T) {

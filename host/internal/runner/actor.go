@@ -38,8 +38,17 @@ type actor struct {
 // attempt is the run that a process is at.
 type attempt struct {
 	run     string
+	handed  time.Time     // to the process
 	entered chan struct{} // closed when author code has been entered
 	saved   bool          // the run has run-scoped values
+}
+
+// notBefore is a time that the plugin gives, kept from lying before the attempt.
+func (a *attempt) notBefore(at time.Time) time.Time {
+	if at.Before(a.handed) {
+		return a.handed
+	}
+	return at
 }
 
 // drainAlone bounds how long a plugin drains when the host is gone: nothing that it commits would
@@ -254,7 +263,7 @@ func (a *actor) startRun(start task.RunStart) {
 		a.log.Error("run is not started: its process is not free", "run", start.Run)
 		return
 	}
-	a.attempt = &attempt{run: start.Run, entered: make(chan struct{})}
+	a.attempt = &attempt{run: start.Run, handed: time.Now(), entered: make(chan struct{})}
 	a.mu.Unlock()
 	a.box.command(start)
 }

@@ -50,7 +50,6 @@ type (
 	}
 	ended struct {
 		result task.RunResult
-		at     time.Time
 	}
 	commit struct {
 		id  uint64
@@ -246,9 +245,9 @@ func (b *inbox) lossCause() error {
 }
 
 // RunEntered, and all that follows, is task.Reports.
-func (b *inbox) RunEntered(run string) { b.report(entered{run, time.Now()}, 0) }
+func (b *inbox) RunEntered(run string, at time.Time) { b.report(entered{run, at}, 0) }
 
-func (b *inbox) RunEnded(r task.RunResult) { b.report(ended{r, time.Now()}, 0) }
+func (b *inbox) RunEnded(r task.RunResult) { b.report(ended{r}, 0) }
 
 func (b *inbox) Progress(run string, p task.Progress) {
 	b.sign(func(s *signs) { s.run, s.progress = run, &p })

@@ -175,7 +175,7 @@ func (a *actor) runEntered(e entered) {
 		return
 	}
 	close(at.entered)
-	a.report(task.RunEntered{ID: a.id, Run: e.run, At: e.at})
+	a.report(task.RunEntered{ID: a.id, Run: e.run, At: at.notBefore(e.at)})
 }
 
 func closed(c <-chan struct{}) bool {
@@ -195,7 +195,7 @@ func (a *actor) runEnded(e ended) {
 	}
 	a.flush(true)
 	a.release()
-	a.report(task.RunReturned{ID: a.id, Result: e.result, SavedValues: at.saved, At: e.at})
+	a.report(task.RunReturned{ID: a.id, Result: e.result, SavedValues: at.saved, At: at.notBefore(e.result.At)})
 }
 
 // commit lets the store apply a commit, or says why not.

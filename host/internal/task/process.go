@@ -121,7 +121,7 @@ type RunStart struct {
 // Reports receives what a plugin sends on its session. Calls come in order from one
 // goroutine and must not block; requests are answered with Session.Reply.
 type Reports interface {
-	RunEntered(run string)
+	RunEntered(run string, at time.Time)
 	RunEnded(RunResult)
 	Progress(run string, p Progress)
 	Published(key string, value json.RawMessage)
@@ -151,6 +151,7 @@ const (
 // RunResult is how author code returned.
 type RunResult struct {
 	Run          string
+	At           time.Time
 	Status       RunStatus
 	Message      string
 	Stack        string

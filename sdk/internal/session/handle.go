@@ -73,8 +73,8 @@ func newRun(i *instance, q *taskv1.RunStart) *Handle {
 func (h *Handle) execute() {
 	var result []byte
 	err := errExited
-	defer func() { h.finish(result, err) }()
-	h.inst.out.add(&taskv1.PluginFrame{Body: &taskv1.PluginFrame_RunEntered{RunEntered: &taskv1.RunEntered{Run: h.run}}})
+	defer func() { h.finish(result, err, time.Now()) }()
+	h.inst.out.add(&taskv1.PluginFrame{Body: &taskv1.PluginFrame_RunEntered{RunEntered: &taskv1.RunEntered{Run: h.run, At: time.Now().UnixNano()}}})
 	err = guard(func() error {
 		var err error
 		result, err = h.inst.typ.Run(h.ctx, h, h.inst.object, h.Start.GetInput())
@@ -83,7 +83,7 @@ func (h *Handle) execute() {
 }
 
 // finish sends what is buffered, ends the context and reports.
-func (h *Handle) finish(result []byte, err error) {
+func (h *Handle) finish(result []byte, err error, at time.Time) {
 	if keepsBuffered(err) {
 		h.mu.Lock()
 		flush := h.flush
@@ -104,6 +104,7 @@ func (h *Handle) finish(result []byte, err error) {
 	observed := h.looked && h.stopped
 	h.mu.Unlock()
 	r := resultOf(h.run, result, err, context.Cause(h.ctx), observed)
+	r.At = at.UnixNano()
 	if h.inst.fits("", proto.Size(r)) != nil {
 		r.Result = nil // of a run that has failed or was cut: its text matters more
 	}

@@ -1574,6 +1574,7 @@ func (x *RunStart) GetTraceparent() string {
 type RunEntered struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Run           string                 `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	At            int64                  `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"` // unix nanoseconds; host and plugin share a clock, and frames may wait
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1615,6 +1616,13 @@ func (x *RunEntered) GetRun() string {
 	return ""
 }
 
+func (x *RunEntered) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
 type RunResult struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Run           string                 `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
@@ -1625,6 +1633,7 @@ type RunResult struct {
 	Result        []byte                 `protobuf:"bytes,6,opt,name=result,proto3" json:"result,omitempty"`                                  // JSON; of a job
 	Cause         Cause                  `protobuf:"varint,7,opt,name=cause,proto3,enum=taskhost.task.v1.Cause" json:"cause,omitempty"`       // the cause that author code returned, when it returned one
 	ObservedStop  bool                   `protobuf:"varint,8,opt,name=observed_stop,json=observedStop,proto3" json:"observed_stop,omitempty"` // author code looked at Stopping or the context
+	At            int64                  `protobuf:"varint,9,opt,name=at,proto3" json:"at,omitempty"`                                         // unix nanoseconds; when author code returned
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1713,6 +1722,13 @@ func (x *RunResult) GetObservedStop() bool {
 		return x.ObservedStop
 	}
 	return false
+}
+
+func (x *RunResult) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
 }
 
 type Commit struct {
@@ -2693,10 +2709,11 @@ const file_task_proto_rawDesc = "" +
 	"\vtraceparent\x18\v \x01(\tR\vtraceparent\x1a9\n" +
 	"\vValuesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\x1e\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\".\n" +
 	"\n" +
 	"RunEntered\x12\x10\n" +
-	"\x03run\x18\x01 \x01(\tR\x03run\"\x8f\x02\n" +
+	"\x03run\x18\x01 \x01(\tR\x03run\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\"\x9f\x02\n" +
 	"\tRunResult\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\tR\x03run\x123\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x1b.taskhost.task.v1.RunStatusR\x06status\x12\x18\n" +
@@ -2706,7 +2723,8 @@ const file_task_proto_rawDesc = "" +
 	"retryAfter\x12\x16\n" +
 	"\x06result\x18\x06 \x01(\fR\x06result\x12-\n" +
 	"\x05cause\x18\a \x01(\x0e2\x17.taskhost.task.v1.CauseR\x05cause\x12#\n" +
-	"\robserved_stop\x18\b \x01(\bR\fobservedStop\"R\n" +
+	"\robserved_stop\x18\b \x01(\bR\fobservedStop\x12\x0e\n" +
+	"\x02at\x18\t \x01(\x03R\x02at\"R\n" +
 	"\x06Commit\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x10\n" +
 	"\x03run\x18\x02 \x01(\tR\x03run\x12&\n" +
