@@ -239,14 +239,19 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// stop stops a process and waits until it stands.
+// stop stops a process and waits until all of its threads stand.
 func stop(t testing.TB, pid int) {
 	t.Helper()
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "stopped", func() bool {
-		st, err := os.ReadFile(procPath(pid, "stat"))
-		return err != nil || bytes.Contains(st, []byte(") T "))
+		threads, _ := filepath.Glob(procPath(pid, "task/*/stat"))
+		for _, thread := range threads {
+			if st, err := os.ReadFile(thread); err == nil && !bytes.Contains(st, []byte(") T ")) {
+				return false
+			}
+		}
+		return true
 	})
 }

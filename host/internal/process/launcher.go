@@ -191,6 +191,9 @@ func (l *Launcher) Launch(ctx context.Context, spec task.LaunchSpec) (task.Proce
 		return nil, spawnFailure(spec, err)
 	}
 	spec.Path = path
+	if ctx.Err() != nil {
+		return nil, claimFailure(ctx, spec, context.Cause(ctx))
+	}
 	slot, err := l.slots.claim(ctx, spec.Task)
 	if err != nil {
 		return nil, claimFailure(ctx, spec, err)
