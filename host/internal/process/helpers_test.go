@@ -5,6 +5,7 @@ package process
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -254,4 +255,13 @@ func stop(t testing.TB, pid int) {
 		}
 		return true
 	})
+}
+
+// end lets a scripted process end by itself. It may do so before its answer is through.
+func end(t testing.TB, p *Process) {
+	t.Helper()
+	var exited *ExitedError
+	if err := p.Drain(context.Background(), "", time.Second, "the end"); err != nil && !errors.As(err, &exited) {
+		t.Fatal(err)
+	}
 }
