@@ -103,7 +103,8 @@ func place(root *os.Root, origin, name string, accept func(digest string) error)
 	return digest, root.Rename(temporary, filepath.Join(digest, name))
 }
 
-// copyHashed copies a file and hashes what it copies. No child may be forked while the
+// copyHashed copies a file and hashes what it copies. It does not sync: what a crash of the
+// machine leaves is checked before it is used. No child may be forked while the
 // copy is open for writing: it would hold the file open until its own exec, and the
 // system would refuse to execute the copy as busy.
 func copyHashed(root *os.Root, origin, temporary string) (digest string, err error) {
@@ -120,6 +121,6 @@ func copyHashed(root *os.Root, origin, temporary string) (digest string, err err
 	}
 	h := sha256.New()
 	_, err = io.Copy(io.MultiWriter(out, h), in)
-	err = errors.Join(err, out.Chmod(copyMode), out.Sync(), out.Close())
+	err = errors.Join(err, out.Chmod(copyMode), out.Close())
 	return hex.EncodeToString(h.Sum(nil)), err
 }

@@ -80,9 +80,7 @@ func TestDefect3bTheTreeEndsWithAProcessThatEndsByItself(t *testing.T) {
 			n = 3
 		}
 		pids := s.sink.grandchildren(t, n)
-		if err := p.Drain(context.Background(), "", time.Second, "test"); err != nil {
-			t.Fatal(err)
-		}
+		end(t, p)
 		exit := awaitDone(t, p, 4*time.Second)
 		if exit.Code != 0 || exit.ByHost || len(exit.Survivors) > 0 {
 			t.Errorf("%s: exit %+v", script, exit)
@@ -124,9 +122,7 @@ func TestNothingThatAPluginWritesHurtsTheHost(t *testing.T) {
 	for _, line := range []string{"bad \xff\xfe utf-8", "\x1b[31mred\x1b[0m", "<script>alert(1)</script>", deep, `{"@message":"ok","run":7,"x":[1,2],"@module":"m"}`} {
 		s := newStand(t, "stderr", line)
 		p := s.up()
-		if err := p.Drain(context.Background(), "", 0, "the end"); err != nil {
-			t.Fatal(err)
-		}
+		end(t, p)
 		if exit := awaitDone(t, p, 5*time.Second); exit.Code != 0 {
 			t.Errorf("%.20q: exit %+v", line, exit)
 		}
@@ -167,7 +163,7 @@ func TestTheExitCauseSaysHowItEnded(t *testing.T) {
 	}{
 		{"signal", func(p *Process) { _ = syscall.Kill(p.Info().PID, syscall.SIGTERM) }, -1, "terminated"},
 		{"stranger's kill", func(p *Process) { _ = syscall.Kill(p.Info().PID, syscall.SIGKILL) }, -1, "killed"},
-		{"own end", func(p *Process) { _ = p.Drain(context.Background(), "", 0, "") }, 0, ""},
+		{"own end", func(p *Process) { end(t, p) }, 0, ""},
 	}
 	for _, tt := range tests {
 		s := newStand(t, "good", "")

@@ -43,6 +43,9 @@ func (p *Process) fail(limit context.Context, err error) *task.LaunchError {
 		spec: p.spec, shake: shake, seen: seen, junk: junk, first: first,
 		exited: closed(p.exited), over: context.Cause(limit), err: err,
 	}
+	if p.wasKilled() && facts.over == nil {
+		facts.over = context.Canceled // the host is shutting down
+	}
 	p.Kill()
 	select {
 	case <-p.done:

@@ -5,6 +5,7 @@ package process
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -239,14 +240,28 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// stop stops a process and waits until it stands.
+// stop stops a process and waits until all of its threads stand.
 func stop(t testing.TB, pid int) {
 	t.Helper()
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "stopped", func() bool {
-		st, err := os.ReadFile(procPath(pid, "stat"))
-		return err != nil || bytes.Contains(st, []byte(") T "))
+		threads, _ := filepath.Glob(procPath(pid, "task/*/stat"))
+		for _, thread := range threads {
+			if st, err := os.ReadFile(thread); err == nil && !bytes.Contains(st, []byte(") T ")) {
+				return false
+			}
+		}
+		return true
 	})
+}
+
+// end lets a scripted process end by itself. It may do so before its answer is through.
+func end(t testing.TB, p *Process) {
+	t.Helper()
+	var exited *ExitedError
+	if err := p.Drain(context.Background(), "", time.Second, "the end"); err != nil && !errors.As(err, &exited) {
+		t.Fatal(err)
+	}
 }

@@ -154,6 +154,30 @@ func TestACancelledLaunchReturnsSoonAndLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestCloseStopsALaunch(t *testing.T) {
+	s := newStand(t, "hang", "deaf")
+	check := s.leakCheck()
+	failed := make(chan error, 1)
+	go func() {
+		_, err := s.l.Launch(context.Background(), s.spec)
+		failed <- err
+	}()
+	eventually(t, "process started", func() bool { return len(marked(s.mark)) > 0 })
+	s.l.Close()
+	for range 2 { // the one that was under way, and one after it
+		err := <-failed
+		var launch *task.LaunchError
+		if !errors.As(err, &launch) || launch.Kind != task.LaunchStopped {
+			t.Errorf("error %v", err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_, err = s.l.Launch(ctx, s.spec)
+		failed <- err
+	}
+	check()
+}
+
 func TestTheEnvironmentIsExplicit(t *testing.T) {
 	t.Setenv("PROCTEST_HOST_SECRET", "x")
 	t.Setenv("LANG", "from-the-host")

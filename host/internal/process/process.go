@@ -275,6 +275,12 @@ func (p *Process) Kill() {
 	})
 }
 
+func (p *Process) wasKilled() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.killed
+}
+
 // Done is closed when the process is reaped, its tree swept and everything of it let go.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
