@@ -53,7 +53,7 @@ func (c *command) Run(ctx context.Context, h *task.Host, input json.RawMessage) 
 	h.Ready("started")
 	stopped, cancelled := c.follow(ctx, h, p)
 	end := p.finish(h)
-	if err := h.Publish("exit_code", end.code); err != nil {
+	if err := h.Publish("exit_code", end.shellCode()); err != nil {
 		h.Log().Warn("cannot publish the exit code", "err", err)
 	}
 	if cancelled {

@@ -21,22 +21,22 @@ import (
 	"github.com/taskhost/taskhost/sdk/tasktest"
 )
 
+// binaryPath is where the plugin is built for these tests.
+var binaryPath = filepath.Join(os.TempDir(), fmt.Sprintf("exec-plugin-%d", os.Getpid()))
+
 // binary builds the plugin once. Commands run in its process, never in the test's.
 var binary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(os.TempDir(), fmt.Sprintf("exec-plugin-%d", os.Getpid()))
-	build := exec.Command("go", "build", "-o", path, ".")
+	build := exec.Command("go", "build", "-o", binaryPath, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
-	return path, nil
+	return binaryPath, nil
 })
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, err := binary(); err == nil {
-		os.Remove(path)
-	}
+	os.Remove(binaryPath)
 	os.Exit(code)
 }
 

@@ -31,9 +31,17 @@ func (e ending) String() string {
 	return fmt.Sprintf("exit %d", e.code)
 }
 
+// shellCode is the exit code as a shell tells it: 128 and the number of a signal.
+func (e ending) shellCode() int {
+	if e.signal != 0 {
+		return 128 + int(e.signal)
+	}
+	return e.code
+}
+
 // by reports whether the signal is what ended it, directly or as a shell passes it on.
 func (e ending) by(s syscall.Signal) bool {
-	return s != noSignal && (e.signal == s || e.signal == 0 && e.code == 128+int(s))
+	return s != noSignal && e.shellCode() == 128+int(s)
 }
 
 // judge turns the ending into the run's error. stopped is the signal that a drain has sent.
