@@ -1,8 +1,10 @@
 package task_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -116,7 +118,7 @@ func TestServedProcess(t *testing.T) {
 	run := func(t *testing.T, typ string) *tasktest.Task {
 		t.Helper()
 		r := p.Run(typ, "name = \"ann\"\ntoken = \"hunter2\"")
-		if typ != "greet" {
+		if typ != "greet" && typ != "crash" {
 			r.WaitReady()
 		}
 		return r
@@ -138,7 +140,7 @@ func TestServedProcess(t *testing.T) {
 				t.Errorf("the token is shown: %v", s)
 			}
 		}
-		want := []string{"info through slog", "info through the host", "printed to stderr", "printed to stdout", "warn through log"}
+		want := []string{"info through slog", "info through the host", "inherited by children:", "printed to stderr", "printed to stdout", "warn through log"}
 		if diff := cmp.Diff(want, slices.Sorted(slices.Values(got))); diff != "" {
 			t.Error(diff)
 		}
@@ -195,6 +197,18 @@ func TestServedProcess(t *testing.T) {
 			t.Errorf("it took %s", took)
 		}
 	})
+	t.Run("a panic in a goroutine ends the process and is on stderr", func(t *testing.T) {
+		t.Parallel()
+		r := run(t, "crash")
+		equal(t, "outcome", r.Outcome(), "failed")
+		equal(t, "class", r.Class(), "crash")
+		equal(t, "exit code", r.ExitCode(), 2)
+		var text string
+		for _, l := range r.Logs() {
+			text += l.Message + "\n"
+		}
+		contains(t, "stderr", text, "panic: in a goroutine", "goroutine ")
+	})
 	t.Run("killed", func(t *testing.T) {
 		t.Parallel()
 		r := run(t, "wedge")
@@ -210,4 +224,63 @@ func hostGone(r *tasktest.Task) time.Duration {
 	r.LoseHost()
 	r.ExitCode()
 	return time.Since(began)
+}
+
+func TestSignalsOfATerminal(t *testing.T) {
+	t.Parallel()
+	p := tasktest.Binary(t, "testdata/plugin")
+	file := filepath.Join(t.TempDir(), "c.hcl")
+	if err := os.WriteFile(file, []byte("name = \"ann\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		typ, first string // a line that says that the run is at work
+		again      bool   // a second Ctrl-C
+		outcome    string
+		code       int
+	}{
+		{"talk", "printed to stderr", false, "interrupted", 0},
+		{"linger", "lingering", true, "cancelled", 1},
+	} {
+		t.Run(c.typ, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.Command(p.Path, "run", "-c", file, "-type", c.typ)
+			var out strings.Builder
+			cmd.Stdout = &out
+			stderr, err := cmd.StderrPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			lines := bufio.NewScanner(stderr)
+			waitFor := func(text string) {
+				t.Helper()
+				for lines.Scan() {
+					if strings.Contains(lines.Text(), text) {
+						return
+					}
+				}
+				t.Errorf("%q does not appear", text)
+			}
+			waitFor(c.first)
+			interrupt := func() {
+				t.Helper()
+				if err := cmd.Process.Signal(os.Interrupt); err != nil {
+					t.Error(err)
+				}
+			}
+			interrupt()
+			waitFor("draining; once more to cancel")
+			if c.again {
+				interrupt()
+			}
+			for lines.Scan() { // until it has ended
+			}
+			_ = cmd.Wait()
+			equal(t, "exit code", cmd.ProcessState.ExitCode(), c.code)
+			contains(t, "report", out.String(), `"outcome": "`+c.outcome+`"`)
+		})
+	}
 }

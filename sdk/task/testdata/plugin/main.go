@@ -52,6 +52,7 @@ func answer(_ context.Context, _ *task.Host, c config, in greeting) (greeting, e
 
 func talk(ctx context.Context, h *task.Host, c config) error {
 	fmt.Println("printed to stdout")
+	fmt.Println("inherited by children:", os.Getenv("TASKHOST_PLUGIN")+os.Getenv("TASKHOST_LIFELINE")+os.Getenv("PLUGIN_PROTOCOL_VERSIONS"))
 	fmt.Fprintln(os.Stderr, "printed to stderr")
 	log.Print("[WARN] through log")
 	slog.Info("through slog", "n", 1)
@@ -62,6 +63,7 @@ func talk(ctx context.Context, h *task.Host, c config) error {
 
 // linger holds on until its context ends, and then a little more.
 func linger(ctx context.Context, h *task.Host, _ config) error {
+	h.Log().Info("lingering")
 	h.Ready("lingering")
 	<-ctx.Done()
 	fmt.Fprintln(os.Stderr, "cause:", context.Cause(ctx), errors.Is(context.Cause(ctx), task.ErrHostGone))
@@ -74,6 +76,12 @@ func wedge(_ context.Context, h *task.Host, _ config) error {
 	select {}
 }
 
+// crash panics where nobody can catch it.
+func crash(ctx context.Context, h *task.Host, _ config) error {
+	go func() { panic("in a goroutine") }()
+	return h.Wait(ctx, time.Hour)
+}
+
 func main() {
 	task.Serve(task.Plugin{Name: "greeter", Version: "1.2.3", Doc: "Greets.", Types: []task.Type{
 		task.Periodic("greet", greet, task.Doc("greet somebody")),
@@ -81,5 +89,6 @@ func main() {
 		task.Continuous("talk", talk),
 		task.Continuous("linger", linger),
 		task.Continuous("wedge", wedge),
+		task.Continuous("crash", crash),
 	}})
 }
