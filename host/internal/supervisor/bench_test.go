@@ -12,6 +12,7 @@ func BenchmarkSlot(b *testing.B) {
 	d := periodicTask()
 	d.Schedule.Every = time.Second
 	s := newSim(b, d)
+	s.behave = working(10 * time.Millisecond)
 	s.boot(task.Memory{})
 	s.advance(1500 * time.Millisecond)
 	for s.st.stateNow() != task.Idle || len(s.st.procs) == 0 {
