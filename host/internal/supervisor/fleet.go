@@ -47,6 +47,7 @@ type Fleet struct {
 	hostPause   *task.Override
 	draining    bool
 	incarnation uint32 // of loops, so that process ids are never given twice
+	hurry       task.StopMode // asked for before the end began
 	down        *descent
 }
 
