@@ -494,6 +494,7 @@ func (st *state) recall(from task.Run, now time.Time) {
 		return // it was interrupted and dropped; what goes on waits as queued
 	case task.RunQueued:
 		r.Waiting, r.due = nil, r.NotBefore
+		r.keptSaved = len(r.Attempts) > 0 // what was kept once is worth keeping again
 		if r.due.After(now) {
 			r.phase = waitDue
 		}

@@ -46,7 +46,8 @@ type Fleet struct {
 	gateAt      time.Time // when time alone lets a run through
 	hostPause   *task.Override
 	draining    bool
-	incarnation uint32 // of loops, so that process ids are never given twice
+	incarnation uint32        // of loops, so that process ids are never given twice
+	hurry       task.StopMode // asked for before the end began
 	down        *descent
 }
 

@@ -450,6 +450,29 @@ func TestASecondSignalHurriesTheShutdown(t *testing.T) {
 	})
 }
 
+func TestAHurryThatComesBeforeTheEndIsKept(t *testing.T) {
+	bubble(t, func(t *testing.T, h *host) {
+		h.engine.behave = func(*task.Definition) behaviour {
+			b := good()
+			b.work, b.onDrain = -1, -1
+			return b
+		}
+		h.apply(nil, continuousTask())
+		h.pass(time.Second)
+		h.fleet.Escalate(task.Hard)
+		h.pass(time.Second)
+		if s := h.journal.status("sync"); s.State != task.Running {
+			t.Errorf("it is %s", s.State)
+		}
+		began := time.Now()
+		h.end()
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it took %s", took)
+		}
+		h.ended <- nil
+	})
+}
+
 func TestAnUnendableProcessDoesNotHoldTheHost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -312,6 +312,11 @@ func (st *state) processReady(p *process, e task.ProcessReady, now time.Time) {
 func (st *state) processFailed(p *process, e task.ProcessFailed, now time.Time) {
 	ours := p.phase != procLaunching
 	st.removeProcess(p)
+	if r := p.run; r != nil {
+		// Not what the contract says, but no reason to leave the run without an end.
+		st.attemptEnded(r, judgeGone(r.why, r.stage(), task.ExitCause{Code: -1}), 0, now)
+		return
+	}
 	var launch *task.LaunchError
 	if ours || errors.As(e.Err, &launch) && launch.Kind == task.LaunchStopped {
 		return

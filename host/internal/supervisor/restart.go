@@ -42,7 +42,7 @@ func (st *state) afterLife(r *run, now time.Time) {
 			st.history, st.crashLoop = backoff.History{}, false
 		}
 		if policy.Policy != task.RestartAlways {
-			st.completed = true
+			st.completed, st.facts.Completed = true, true
 			return
 		}
 		// A clean return is not punished, but a task that returns at once must not spin.

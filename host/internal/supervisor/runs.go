@@ -43,6 +43,7 @@ func (st *state) accept(r *run, now time.Time) {
 	if r.Trigger == task.TriggerSlot {
 		st.record = nil
 	} else if !r.saved {
+		st.tell("run", "queued", r.ID, string(r.Trigger), now)
 		st.save(r)
 	}
 	st.refreshNextSlot()
@@ -340,6 +341,9 @@ func (st *state) endRun(r *run, now time.Time) {
 // account keeps what the task remembers of its ended runs.
 func (st *state) account(r *run, now time.Time) {
 	if len(r.Attempts) == 0 && r.Outcome == task.OutcomeCancelled {
+		if st.fixedDelay() {
+			st.lastEnd = now // else the delay would be over at once
+		}
 		return // it never was at work
 	}
 	st.lastEnd = latest(st.lastEnd, now)
@@ -360,7 +364,9 @@ func (st *state) account(r *run, now time.Time) {
 	case r.Outcome.Failure():
 		st.failures++
 	}
-	st.facts.Completed = true
+	if st.def.Mode != task.Continuous {
+		st.facts.Completed = true
+	}
 }
 
 // endQueued ends a run that is in no process.

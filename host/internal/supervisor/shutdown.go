@@ -42,6 +42,9 @@ func (f *Fleet) descend() {
 	}
 	f.draining = true
 	f.broadcast(held{})
+	if f.hurry != "" {
+		f.escalate(f.hurry)
+	}
 }
 
 func (d *descent) ended(name string) { delete(d.left, name) }
@@ -114,20 +117,28 @@ func (d *descent) names() []string {
 	return names
 }
 
-// Escalate makes every stop that is under way begin the stage of mode at least. While the
-// host shuts down it also ends the waiting of tasks for those that depend on them.
+// Escalate makes every stop of the host's end begin the stage of mode at least, and ends
+// the waiting of tasks for those that depend on them. Before the end has begun it is kept
+// until then.
 func (f *Fleet) Escalate(mode task.StopMode) {
 	f.do(func() {
 		if f.down == nil {
+			if mode.Stage().Rank() > f.hurry.Stage().Rank() || f.hurry == "" {
+				f.hurry = mode
+			}
 			return
 		}
-		for name := range f.down.left {
-			if !f.down.told[name] {
-				f.down.tell(f, name)
-			}
-		}
-		f.broadcast(escalated{mode: mode})
+		f.escalate(mode)
 	})
+}
+
+func (f *Fleet) escalate(mode task.StopMode) {
+	for name := range f.down.left {
+		if !f.down.told[name] {
+			f.down.tell(f, name)
+		}
+	}
+	f.broadcast(escalated{mode: mode})
 }
 
 // PauseHost turns every schedule off until ResumeHost or o.Until. It is durable when it returns.

@@ -354,7 +354,7 @@ func (s *sim) deliver(r task.Report) {
 	case task.ProcessReady:
 		p.state = "idle"
 	case task.ProcessFailed:
-		p.state = "gone"
+		p.state, p.run = "gone", ""
 	case task.ProcessGone:
 		p.state, p.run = "gone", ""
 	case task.RunReturned:
