@@ -136,6 +136,7 @@ type Slot struct {
 	Task      string `json:"task"`
 	At        Time   `json:"at"`
 	NotBefore Time   `json:"not_before,omitzero"` // At plus jitter, when the task has jitter
+	Held      string `json:"held,omitempty"`      // why it would not run as things stand: stopped, paused, failed
 }
 
 // Schedule tells the next slots of a task.

@@ -28,6 +28,9 @@ func (t Time) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads any RFC 3339 time.
 func (t *Time) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		return nil
+	}
 	var text string
 	if err := json.Unmarshal(data, &text); err != nil {
 		return fmt.Errorf("a time is a string such as %q", "2026-11-21T12:00:00Z")
@@ -66,6 +69,9 @@ func (s Seconds) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads a number of seconds or text with units.
 func (s *Seconds) UnmarshalJSON(data []byte) error {
 	const want = `a duration is a number of seconds or text such as "500ms" or "1h30m"`
+	if string(data) == "null" {
+		return nil
+	}
 	var text string
 	if json.Unmarshal(data, &text) == nil {
 		d, err := time.ParseDuration(text)
@@ -78,9 +84,6 @@ func (s *Seconds) UnmarshalJSON(data []byte) error {
 	var number json.Number
 	if err := json.Unmarshal(data, &number); err != nil {
 		return fmt.Errorf("%s", want)
-	}
-	if number == "" { // null
-		return nil
 	}
 	f, err := number.Float64()
 	if err != nil || math.Abs(f) > math.MaxInt64/float64(time.Second) {

@@ -19,14 +19,18 @@ type Fleet interface {
 	// Command returns once the command is decided, not once its work is done.
 	Command(ctx context.Context, name string, c task.Command) (task.Reply, error)
 	Call(ctx context.Context, name, method string, input json.RawMessage) (json.RawMessage, error)
-	// Schedule returns the slots in [from, to), at most limit; a zero to is no bound. It is
-	// empty for a task that is not periodic.
+	// Schedule returns the slots in (from, to], at most limit. It is empty for a task that is
+	// not periodic.
 	Schedule(name string, from, to time.Time, limit int) ([]Slot, error)
 	Groups(ctx context.Context) ([]Group, error)
 }
 
-// Slot is one nominal due time of a task, and when it may begin: later by its jitter.
-type Slot struct{ At, NotBefore time.Time }
+// Slot is one nominal due time of a task.
+type Slot struct {
+	At        time.Time
+	NotBefore time.Time // when it may begin: later by its share of the jitter
+	Held      string    // why it would not run as things stand: stopped, paused, failed; "" is nothing
+}
 
 // Group is a group with who is in it: all by the names of their tasks.
 type Group struct {

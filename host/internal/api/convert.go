@@ -150,7 +150,7 @@ func stopOf(r task.Run) *admin.Stop {
 }
 
 func slotOf(name string, s Slot) admin.Slot {
-	out := admin.Slot{Task: name, At: admin.At(s.At)}
+	out := admin.Slot{Task: name, At: admin.At(s.At), Held: s.Held}
 	if s.NotBefore.After(s.At) {
 		out.NotBefore = admin.At(s.NotBefore)
 	}

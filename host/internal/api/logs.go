@@ -17,6 +17,7 @@ const (
 	logTail  = 200 // lines when the caller says neither tail nor since nor after
 	maxTail  = 100_000
 	pageLogs = 1000
+	logPart  = 64 << 10 // bytes that are written at a time
 )
 
 var logLevels = []string{"trace", "debug", "info", "warn", "error"}
@@ -134,10 +135,16 @@ func (a *API) sendLogs(r *request, q LogQuery, media string) error {
 		return err
 	}
 	defer done()
-	for _, l := range lines {
-		if s.write(formatLog(media, q.Task, l)) != nil {
+	var part []byte
+	for i, l := range lines {
+		part = append(part, formatLog(media, q.Task, l)...)
+		if len(part) < logPart && i < len(lines)-1 {
+			continue
+		}
+		if s.write(part) != nil {
 			return nil
 		}
+		part = part[:0]
 	}
 	return nil
 }

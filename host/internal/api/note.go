@@ -63,7 +63,7 @@ func note(d task.Definition, s task.Status, published map[string]task.Published)
 		}
 	}
 	if l := s.Last; l != nil && l.Outcome.Failure() && l.Error != "" && len(s.Running) == 0 {
-		return short(strconv.Quote(l.Error))
+		return strconv.Quote(short(l.Error))
 	}
 	if text := valuesText(published); text != "" {
 		return short(text)
@@ -116,8 +116,7 @@ func valuesText(published map[string]task.Published) string {
 
 // short keeps a note on one line of bearable length.
 func short(text string) string {
-	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
-	text = strings.ToValidUTF8(text, "�")
+	text = strings.ToValidUTF8(strings.Join(strings.Fields(text), " "), "�")
 	if utf8.RuneCountInString(text) <= noteLength {
 		return text
 	}

@@ -29,6 +29,18 @@ func (a *API) span(r *request, def int) (from, to time.Time, limit int, err erro
 	return
 }
 
+// horizon is how far ahead slots are looked for when the caller names no end. It reaches over the
+// leap years that a cron may name.
+const horizon = 10 // years
+
+// slotsIn returns the slots of a task in [from, to), at most limit.
+func (a *API) slotsIn(name string, from, to time.Time, limit int) ([]Slot, error) {
+	if to.IsZero() {
+		to = from.AddDate(horizon, 0, 0)
+	}
+	return a.Fleet.Schedule(name, from.Add(-1), to.Add(-1), limit)
+}
+
 func (a *API) taskSchedule(r *request) (any, error) {
 	d, err := a.definition(r)
 	if err != nil {
@@ -38,7 +50,7 @@ func (a *API) taskSchedule(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	slots, err := a.Fleet.Schedule(d.Name, from, to, limit)
+	slots, err := a.slotsIn(d.Name, from, to, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +75,7 @@ func (a *API) schedule(r *request) (any, error) {
 		if d.Mode != task.Periodic {
 			continue
 		}
-		slots, err := a.Fleet.Schedule(d.Name, from, to, limit)
+		slots, err := a.slotsIn(d.Name, from, to, limit)
 		if err != nil {
 			return nil, err
 		}
@@ -131,7 +143,7 @@ func (a *API) backfill(r *request) (any, error) {
 	case b.MaxParallel < 0:
 		return nil, refuse(task.CodeInvalid, "max_parallel is negative")
 	}
-	found, err := a.Fleet.Schedule(d.Name, b.From.Time, b.To.Time, maxBackfill+1)
+	found, err := a.slotsIn(d.Name, b.From.Time, b.To.Time, maxBackfill+1)
 	if err != nil {
 		return nil, err
 	}

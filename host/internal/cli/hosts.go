@@ -40,7 +40,7 @@ func (a *app) showHost(h admin.Host, addr string) {
 		a.fact("degraded", r.Text)
 	}
 	a.fact("process", strconv.Itoa(h.PID)+"  since "+a.clock(h.Started))
-	a.fact("generation", strings.TrimSpace(strconv.Itoa(h.Generation)+"  "+h.Digest))
+	a.fact("generation", strings.TrimSpace(fmt.Sprintf("%d  %.12s", h.Generation, h.Digest)))
 	a.fact("config", strings.Join(h.Config, " "))
 	a.fact("data", h.DataDir)
 	if h.Store == "memory" {

@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -63,9 +66,33 @@ func (a *app) logLine(r admin.LogRecord) {
 	}
 	text := admin.Printable(r.Message)
 	if len(r.Fields) > 0 && string(r.Fields) != "{}" {
-		text += "  " + a.dim(admin.Printable(string(r.Fields)))
+		text += "  " + a.dim(admin.Printable(fieldsText(r.Fields)))
 	}
 	a.line("%s %s %s", a.clock(r.At), level, text)
+}
+
+// eventText is an event's parts, those that it has.
+func eventText(e admin.Event) string {
+	parts := slices.DeleteFunc([]string{e.Topic, e.Kind, e.Task, e.Run, e.Text}, func(p string) bool { return p == "" })
+	return strings.Join(parts, "  ")
+}
+
+// fieldsText is the fields of a line as name=value, text without quotes where that is clear.
+func fieldsText(raw json.RawMessage) string {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(raw, &fields) != nil {
+		return string(raw)
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		value := string(fields[name])
+		var text string
+		if json.Unmarshal(fields[name], &text) == nil && text != "" && !strings.ContainsAny(text, " =\"\n\t") {
+			value = text
+		}
+		parts = append(parts, name+"="+value)
+	}
+	return strings.Join(parts, " ")
 }
 
 func (a *app) eventsCommand() *cobra.Command {
@@ -82,7 +109,7 @@ func (a *app) eventsCommand() *cobra.Command {
 					return err
 				}
 				err := a.emit(e, func() {
-					a.line("%s  %s", a.clock(e.At), admin.Printable(strings.Join(strings.Fields(strings.Join([]string{e.Topic, e.Kind, e.Task, e.Run, e.Text}, " ")), "  ")))
+					a.line("%s  %s", a.clock(e.At), admin.Printable(eventText(e)))
 				})
 				if err != nil {
 					return err

@@ -114,7 +114,7 @@ func stopLine(r admin.Result) string {
 		}
 		if n := len(s.Survivors); n > 0 {
 			text += fmt.Sprintf("; %s left: %v", plural(n, "process"), s.Survivors)
-		} else {
+		} else if r.State == "stopped" {
 			text += "; no process left"
 		}
 	}

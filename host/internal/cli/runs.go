@@ -99,7 +99,7 @@ func runWord(r admin.Run) string {
 	}
 	switch {
 	case r.Error != nil:
-		parts = append(parts, strconv.Quote(r.Error.Message))
+		parts = append(parts, strconv.Quote(oneLine(r.Error.Message)))
 	case r.Live() && r.Stop != nil:
 		parts = append(parts, "in "+r.Stop.Stage)
 	case r.Live() && r.Waiting != nil:
@@ -168,7 +168,7 @@ func (a *app) runRow(t *table, r admin.Run) {
 		took = short(r.Duration.Duration())
 	}
 	if r.Error != nil {
-		note, _, _ = strings.Cut(r.Error.Message, "\n")
+		note = oneLine(r.Error.Message)
 	}
 	started := r.Started
 	if started.IsZero() {

@@ -25,9 +25,9 @@ func (a *app) scheduleCommand() *cobra.Command {
 					return err
 				}
 				return emitAll(a, l.Items, func(s admin.Slot) string { return s.At.String() }, func() {
-					t := newTable("LOCAL", "IN", "TASK")
+					t := newTable("LOCAL", "IN", "TASK", "")
 					for _, s := range l.Items {
-						t.add(a.slotIn(s, a.Local), short(s.At.Sub(a.Now()).Round(time.Second)), s.Task)
+						t.add(a.slotIn(s, a.Local), short(s.At.Sub(a.Now()).Round(time.Second)), s.Task, held(s))
 					}
 					t.write(a)
 				})
@@ -53,6 +53,14 @@ func (a *app) slotIn(s admin.Slot, loc *time.Location) string {
 	return s.At.In(loc).Format("Mon 2006-01-02 15:04:05 MST")
 }
 
+// held says why a slot would not run as things stand.
+func held(s admin.Slot) string {
+	if s.Held == "" {
+		return ""
+	}
+	return "(" + s.Held + ")"
+}
+
 // showSchedule shows each slot in the task's zone and in the person's own, when they differ.
 func (a *app) showSchedule(s admin.Schedule) {
 	head := s.Task + "  " + s.ModeText
@@ -69,12 +77,12 @@ func (a *app) showSchedule(s admin.Schedule) {
 	}
 	zone := a.zone(s.TimeZone)
 	both := zone.String() != a.Local.String()
-	t := newTable("TASK'S ZONE", "LOCAL", "IN")
+	t := newTable("TASK'S ZONE", "LOCAL", "IN", "")
 	if !both {
-		t = newTable("LOCAL", "IN")
+		t = newTable("LOCAL", "IN", "")
 	}
 	for _, slot := range s.Items {
-		cells := []string{a.slotIn(slot, a.Local), short(slot.At.Sub(a.Now()).Round(time.Second))}
+		cells := []string{a.slotIn(slot, a.Local), short(slot.At.Sub(a.Now()).Round(time.Second)), held(slot)}
 		if both {
 			cells = append([]string{a.slotIn(slot, zone)}, cells...)
 		}

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/taskhost/taskhost/host/admin"
@@ -80,6 +81,9 @@ func (a *app) clock(t admin.Time) string {
 	}
 	return at.Format(time.DateTime)
 }
+
+// oneLine joins the lines of a text.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // ordinal is 1st, 2nd, 3rd, 4th, 11th.
 func ordinal(n int) string {

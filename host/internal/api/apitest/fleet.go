@@ -87,8 +87,8 @@ func (f *Fleet) Schedule(name string, from, to time.Time, limit int) ([]api.Slot
 		return nil, nil
 	}
 	var slots []api.Slot
-	for at := from.Truncate(30 * time.Second); len(slots) < limit && (to.IsZero() || at.Before(to)); at = at.Add(30 * time.Second) {
-		if !at.Before(from) {
+	for at := from.Truncate(30 * time.Second); len(slots) < limit && !at.After(to); at = at.Add(30 * time.Second) {
+		if at.After(from) {
 			slots = append(slots, api.Slot{At: at, NotBefore: at.Add(d.Schedule.Jitter)})
 		}
 	}
