@@ -88,13 +88,6 @@ func (v *Values) RunValues(_ context.Context, run string) (map[string]json.RawMe
 	return maps.Clone(v.runs[run]), nil
 }
 
-// DropRunValues forgets them.
-func (v *Values) DropRunValues(run string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	delete(v.runs, run)
-}
-
 // Publish keeps the newest value.
 func (v *Values) Publish(name, key string, value json.RawMessage, _ time.Time) {
 	v.mu.Lock()

@@ -120,7 +120,7 @@ func TestAProcessIsLaunchedConfiguredAndRuns(t *testing.T) {
 		return task.RunResult{Status: task.StatusSucceeded, Result: json.RawMessage(`{"n":1}`)}
 	}}, func(h *house) {
 		p := h.up(1)
-		want := task.LaunchSpec{Task: "sync", Plugin: "http", Version: "1.0.0", Path: "/copies/d1/http", Digest: "d1", Env: map[string]string{"A": "b"}, Timeout: 10 * time.Second, Drain: 7 * time.Second, Log: h.log}
+		want := task.LaunchSpec{Task: "sync", Plugin: "http", Version: "1.0.0", Path: "/copies/d1/http", Digest: "d1", Env: map[string]string{"A": "b"}, Timeout: 10 * time.Second, Drain: drainAlone, Log: h.log}
 		if diff := cmp.Diff(want, p.Spec, cmp.Comparer(func(a, b *hosttest.Log) bool { return a == b })); diff != "" {
 			t.Error(diff)
 		}

@@ -46,6 +46,7 @@ func (m *Memory) SaveRun(r task.Run) {
 		raise(&h.memory.LastSlot, r.Slot)
 	}
 	if ends {
+		m.values.dropRun(r.ID)
 		raise(&h.memory.LastEnd, r.Ended)
 		m.retain(h, m.opts.Now())
 	}

@@ -9,7 +9,7 @@ import (
 // Journal is what the supervisor writes and recalls. Save methods do not wait: they keep
 // order and ride in the store's next commit. Implemented by store.
 type Journal interface {
-	SaveRun(Run)              // inserts or replaces by ID
+	SaveRun(Run)              // inserts or replaces by ID; the run-scoped values of one that has ended are forgotten
 	SaveSlot(SlotRecord)      // inserts or replaces by ID: a record grows while slots share its reason
 	SaveStatus(Status)        // replaces the task's snapshot
 	RemoveStatus(task string) // a removed task; its history stays
@@ -40,8 +40,6 @@ type Values interface {
 	Load(ctx context.Context, task, key string) (json.RawMessage, bool, error)
 	// RunValues returns the run-scoped values of a run.
 	RunValues(ctx context.Context, run string) (map[string]json.RawMessage, error)
-	// DropRunValues forgets them: the run has ended for good.
-	DropRunValues(run string)
 	Publish(task, key string, value json.RawMessage, at time.Time)
 }
 
