@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,6 +100,8 @@ func assemble(l Loaded, o ServeOptions) (_ *host, err error) {
 		Launcher: h.launcher,
 		Values:   h.store,
 		Plugins:  l.catalog,
+		Version:  pluginView(c.Plugins).version,
+		LogLevel: cmp.Or(o.LogLevel, c.Host.LogLevel),
 		Logs:     h.logs.Sink,
 		Report:   func(name string, r task.Report) { h.fleet.Report(name, r) },
 		Log:      h.log.Named("runner"),

@@ -123,7 +123,7 @@ func (a *actor) start() (task.Process, error) {
 		Mode:       a.def.Mode,
 		SchemaHash: a.def.Config.SchemaHash,
 		Config:     a.def.Config.Msgpack,
-		LogLevel:   "info",
+		LogLevel:   a.r.cfg.LogLevel,
 		Pause:      a.def.Continuous.Pause,
 		Dir:        a.def.Dir,
 	})

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -38,6 +39,8 @@ type Config struct {
 	// Report takes what processes bring about, in order per process, from one goroutine
 	// per process. It must not block for long.
 	Report func(task string, r task.Report)
+	// LogLevel is from which level on plugins log; "" is info.
+	LogLevel string
 	// MaxLaunches is how many processes start at the same time; 0 is the number of CPUs.
 	MaxLaunches int
 	Log         hclog.Logger // nil discards
@@ -61,6 +64,7 @@ var _ task.Engine = (*Runner)(nil)
 
 // New makes a Runner. It starts nothing by itself; Shutdown ends what it was told to start.
 func New(cfg Config) *Runner {
+	cfg.LogLevel = cmp.Or(cfg.LogLevel, "info")
 	if cfg.Log == nil {
 		cfg.Log = hclog.NewNullLogger()
 	}

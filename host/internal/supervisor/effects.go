@@ -15,6 +15,7 @@ type (
 		id  task.ProcessID
 		def *task.Definition
 	}
+	hurryEffect    struct{ id task.ProcessID }
 	startRunEffect struct {
 		id    task.ProcessID
 		start task.RunStart
@@ -70,6 +71,7 @@ type (
 )
 
 func (launchEffect) effect()     {}
+func (hurryEffect) effect()      {}
 func (startRunEffect) effect()   {}
 func (drainEffect) effect()      {}
 func (cancelEffect) effect()     {}

@@ -165,6 +165,7 @@ func (e *fakeEngine) Kill(id task.ProcessID) {
 }
 
 func (e *fakeEngine) Grant(task.ProcessID, uint64, bool) {}
+func (e *fakeEngine) Hurry(task.ProcessID)               {}
 
 func (e *fakeEngine) Call(_ context.Context, id task.ProcessID, method string, in json.RawMessage) (json.RawMessage, error) {
 	return json.RawMessage(fmt.Sprintf("%q", method)), nil

@@ -128,6 +128,8 @@ func (l *loop) carryOut(ctx context.Context, e effect) {
 		engine.StartRun(e.id, e.start)
 	case launchEffect:
 		engine.Launch(e.id, e.def)
+	case hurryEffect:
+		engine.Hurry(e.id)
 	case drainEffect:
 		engine.Drain(e.id, e.run, e.deadline, e.reason)
 	case cancelEffect:

@@ -121,6 +121,7 @@ func (st *state) provision(now time.Time) {
 			st.launch(now)
 		}
 	}
+	st.hurry(need)
 	if !st.on || st.failed != nil || st.completed || st.closing != closingNone || st.draining {
 		for _, p := range st.procs {
 			if p.phase == procIdle || p.phase == procLaunching {
@@ -138,6 +139,24 @@ func (st *state) provision(now time.Time) {
 		if p.phase == procIdle && !p.tainted && have > keep {
 			st.endProcess(p, false, now)
 			have--
+		}
+	}
+}
+
+// hurry tells the engine which launches runs wait for, so that they go before those that happen
+// ahead of their time.
+func (st *state) hurry(waiting int) {
+	for _, p := range st.procs {
+		if waiting == 0 {
+			return
+		}
+		if p.phase != procLaunching || p.tainted {
+			continue
+		}
+		waiting--
+		if !p.awaited {
+			p.awaited = true
+			st.do(hurryEffect{p.id})
 		}
 	}
 }

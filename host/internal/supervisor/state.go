@@ -144,6 +144,7 @@ type process struct {
 	info     task.ProcessInfo
 	deadline time.Time // closing, killing: when to kill (again)
 	tainted  bool      // must not serve another run
+	awaited  bool      // a run waits for its launch, and the engine knows
 }
 
 type procPhase uint8

@@ -16,6 +16,8 @@ type ProcessID uint64
 type Engine interface {
 	// Launch starts a process for def and configures it: ProcessReady or ProcessFailed follows.
 	Launch(id ProcessID, def *Definition)
+	// Hurry says that a run waits for this launch: it goes before those that are ahead of their time.
+	Hurry(id ProcessID)
 	// StartRun hands an attempt to a ready process: RunEntered and RunReturned follow, or ProcessGone.
 	StartRun(id ProcessID, start RunStart)
 	// Drain closes Stopping for the run.
