@@ -147,7 +147,6 @@ func (m *Memory) RunValues(_ context.Context, run string) (map[string]json.RawMe
 	return maps.Clone(m.values.runs[run]), nil
 }
 
-
 // Publish replaces a published value and tells the feed. A value over a limit is not
 // taken: who hands it in asks CheckValue first.
 func (m *Memory) Publish(name, key string, value json.RawMessage, at time.Time) {
