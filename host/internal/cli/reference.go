@@ -101,7 +101,7 @@ func flagTable(out *strings.Builder, flags *pflag.FlagSet) {
 // Check says what is wrong with a command line (without the program's name), without carrying it
 // out: an unknown command or flag, a flag's value, too few or too many arguments.
 func Check(args []string) error {
-	root := (&app{}).root()
+	root := (&app{Terminal: OSTerminal()}).root()
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	c, rest, err := root.Find(normalize(args))

@@ -134,7 +134,7 @@ func (p *page) function(f *doc.Func) {
 
 func (p *page) values(values []*doc.Value) {
 	for _, v := range values {
-		p.heading(strings.Join(v.Names, ", "+p.Name+"."))
+		fmt.Fprintf(p.out, "### %s\n\n", p.group(v))
 		p.code(v.Decl)
 		p.text(v.Doc)
 	}
@@ -148,8 +148,8 @@ func (p *page) code(decl ast.Decl) {
 	fmt.Fprintf(p.out, "```go\n%s\n```\n\n", buf.String())
 }
 
-// anchors are the ids that Markdown cannot show, and links to names, which lead to this page.
-var anchors = regexp.MustCompile(` \{#[^}]*\}`)
+// ids are what the printer adds to headings and Markdown cannot show.
+var ids = regexp.MustCompile(` \{#[^}]*\}`)
 
 func (p *page) text(text string) {
 	printer := p.Printer()
@@ -162,9 +162,24 @@ func (p *page) text(text string) {
 		if link.Recv != "" {
 			name = link.Recv + "." + name
 		}
-		return "#" + strings.ToLower(strings.ReplaceAll(p.Name+"."+name, ".", ""))
+		return "#" + p.anchor(name)
 	}
-	fmt.Fprintf(p.out, "%s\n", anchors.ReplaceAllString(string(printer.Markdown(p.Parser().Parse(text))), ""))
+	fmt.Fprintf(p.out, "%s\n", ids.ReplaceAllString(string(printer.Markdown(p.Parser().Parse(text))), ""))
+}
+
+// anchor is where a name is documented: at its own heading, or at that of the group it is declared in.
+func (p *page) anchor(name string) string {
+	for _, v := range slices.Concat(p.Consts, p.Vars) {
+		if slices.Contains(v.Names, name) {
+			return anchorOf(p.group(v))
+		}
+	}
+	return anchorOf(p.Name + "." + name)
+}
+
+// group is the heading of names that are declared together.
+func (p *page) group(v *doc.Value) string {
+	return p.Name + "." + strings.Join(v.Names, ", "+p.Name+".")
 }
 
 func (p *page) examples(examples []*doc.Example) {
@@ -179,12 +194,11 @@ func (p *page) examples(examples []*doc.Example) {
 		if at := strings.Index(body, "// Output:"); at >= 0 {
 			body = strings.TrimSpace(body[:at])
 		}
-		fmt.Fprint(p.out, "For example:\n\n```go\n")
+		fmt.Fprint(p.out, "For example:\n\n")
 		for _, decl := range p.uses(e.Code) {
-			_ = format.Node(p.out, p.fset, decl) // a Builder takes all
-			fmt.Fprint(p.out, "\n\n")
+			p.code(decl)
 		}
-		fmt.Fprintf(p.out, "%s\n```\n\n", body)
+		fmt.Fprintf(p.out, "```go\n%s\n```\n\n", body)
 		if e.Output != "" {
 			fmt.Fprintf(p.out, "which prints\n\n```\n%s```\n\n", strings.TrimRight(e.Output, "\n")+"\n")
 		}
