@@ -45,7 +45,9 @@ var rules = []rule{
 	{"host/internal/hosttest", []string{"host/internal/task"}, "fakes for tests"},
 	{"host/cmd/taskhost", []string{"host/internal/cli", "host/internal/app", "host/internal/config"}, "main: gives the CLI what it does without a host"},
 	{"host/internal/api/apitest", []string{"host/internal/api", "host/internal/task", "host/internal/feed", "host/internal/store", "sdk/schema", "sdk/wire"}, "a live API over a fleet with behaviour, for tests"},
-	{"host/internal/bench", []string{"..."}, "measures the whole"},
+	{"host/internal/bench", []string{"host/admin", "host/internal/app"}, "measures the host from outside; app only for its profile"},
+	{"host/internal/bench/bare", []string{"sdk/wire", "sdk/wire/taskv1"}, "the floors hold nothing of the host"},
+	{"host/internal/bench/probe", []string{"sdk/task"}, "a plugin like any other"},
 	{"host/internal/e2e/...", []string{"sdk/task"}, "scripted plugins of the whole-program tests"},
 	{"plugins/...", []string{"sdk/task", "sdk/schema", "plugins/..."}, "a first-party plugin uses what every author has"},
 	{"examples/...", []string{"sdk/task", "examples/..."}, "an example uses what every author has"},
@@ -77,7 +79,7 @@ var owners = []struct {
 	users      []string
 	why        string
 }{
-	{"github.com/hashicorp/go-plugin", []string{"host/internal/process", "sdk/task", "sdk/internal/...", "sdk/tasktest"}, "its stock process handling has defects that must not leak"},
+	{"github.com/hashicorp/go-plugin", []string{"host/internal/process", "sdk/task", "sdk/internal/...", "sdk/tasktest", "host/internal/bench/bare"}, "its stock process handling has defects that must not leak"},
 	{"github.com/spf13/cobra", []string{"host/internal/cli"}, "only the CLI has commands"},
 	{"net/http/pprof", nil, "profiling is not wired by import side effect"},
 }

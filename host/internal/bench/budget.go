@@ -28,20 +28,20 @@ type quantity struct {
 type unit int
 
 const (
-	seconds unit = iota
-	bytes
-	processors
+	inSeconds unit = iota
+	inBytes
+	inProcessors
 )
 
-func timeOf(d time.Duration) quantity { return quantity{d.Seconds(), seconds} }
+func timeOf(d time.Duration) quantity { return quantity{d.Seconds(), inSeconds} }
 
 func (q quantity) String() string {
 	switch {
 	case q.value == 0:
 		return "–"
-	case q.unit == bytes:
+	case q.unit == inBytes:
 		return fmt.Sprintf("%.1f MB", q.value/1e6)
-	case q.unit == processors:
+	case q.unit == inProcessors:
 		return fmt.Sprintf("%.1f %%", 100*q.value)
 	case q.value < 1e-3:
 		return fmt.Sprintf("%.0f µs", q.value*1e6)

@@ -52,7 +52,9 @@ func newLab(ctx context.Context, profile string, log io.Writer) (_ *lab, err err
 	return l, nil
 }
 
-func (l *lab) path(parts ...string) string { return filepath.Join(append([]string{l.dir}, parts...)...) }
+func (l *lab) path(parts ...string) string {
+	return filepath.Join(append([]string{l.dir}, parts...)...)
+}
 
 func (l *lab) probe() string { return l.path("plugins", "probe") }
 

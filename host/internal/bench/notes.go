@@ -6,10 +6,11 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 )
 
-// notes are what the probes wrote.
+// notes are what the probes wrote, runs in the order in which they were entered.
 type notes struct {
 	opened []time.Time
 	runs   []runNote
@@ -43,6 +44,7 @@ func readNotes(path string) (notes, error) {
 		}
 		n.runs = append(n.runs, r)
 	}
+	slices.SortFunc(n.runs, func(a, b runNote) int { return a.entered.Compare(b.entered) })
 	return n, lines.Err()
 }
 
