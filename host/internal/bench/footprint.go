@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 )
 
 // footprint is row 4: what the host itself needs for many processes.
