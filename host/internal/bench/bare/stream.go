@@ -7,9 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/taskhost/taskhost/sdk/wire/taskv1"
@@ -17,14 +19,18 @@ import (
 
 // streamResult holds round trips in nanoseconds.
 type streamResult struct {
-	Busy  []int64 `json:"busy"`  // one right after the other
-	Paced []int64 `json:"paced"` // at the pace of the dispatches that they are compared with
+	Busy  []int64 `json:"busy"`  // to one process, one right after the other
+	Paced []int64 `json:"paced"` // to many in turn, at the pace of the dispatches that they are compared with
 }
 
-// streamFloor measures round trips on one bidirectional stream to another process over a Unix socket.
+// stream is the session that a round trip travels on.
+type stream = grpc.BidiStreamingClient[taskv1.HostFrame, taskv1.PluginFrame]
+
+// streamFloor measures round trips on bidirectional streams to other processes over Unix sockets.
 func streamFloor(ctx context.Context, args []string) (_ any, err error) {
 	flags := flag.NewFlagSet("stream", flag.ContinueOnError)
 	count := flags.Int("n", 5000, "round trips of each kind")
+	peers := flags.Int("peers", 100, "processes")
 	pace := flags.Duration("pace", time.Millisecond, "between two paced ones")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -34,49 +40,73 @@ func streamFloor(ctx context.Context, args []string) (_ any, err error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	socket := filepath.Join(dir, "s")
-	end, err := startEcho(ctx, socket)
-	if err != nil {
-		return nil, err
-	}
-	defer end()
-
-	conn, err := grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	stream, err := taskv1.NewTaskClient(conn).Session(ctx, grpc.WaitForReady(true))
-	if err != nil {
-		return nil, err
+	streams := make([]stream, *peers)
+	for i := range streams {
+		var end func()
+		if streams[i], end, err = openEcho(ctx, filepath.Join(dir, strconv.Itoa(i))); err != nil {
+			return nil, err
+		}
+		defer end()
 	}
 	var r streamResult
-	for i := range 2 * *count {
-		if i > *count {
-			if err := wait(ctx, *pace); err != nil {
+	if _, err := trips(ctx, streams, *peers, 0); err != nil { // warms them up
+		return nil, err
+	}
+	if r.Busy, err = trips(ctx, streams[:1], *count, 0); err != nil {
+		return nil, err
+	}
+	r.Paced, err = trips(ctx, streams, *count, *pace)
+	return r, err
+}
+
+// trips makes round trips on the streams in turn, with a pause before each.
+func trips(ctx context.Context, streams []stream, count int, pace time.Duration) ([]int64, error) {
+	all := make([]int64, 0, count)
+	for i := range count {
+		if pace > 0 {
+			if err := wait(ctx, pace); err != nil {
 				return nil, err
 			}
 		}
-		took, err := roundTrip(stream)
-		switch {
-		case err != nil:
+		took, err := roundTrip(streams[i%len(streams)])
+		if err != nil {
 			return nil, err
-		case i < *count/10: // the first ones warm up
-		case i < *count:
-			r.Busy = append(r.Busy, int64(took))
-		default:
-			r.Paced = append(r.Paced, int64(took))
 		}
+		all = append(all, int64(took))
 	}
-	return r, nil
+	return all, nil
 }
 
-func roundTrip(stream grpc.BidiStreamingClient[taskv1.HostFrame, taskv1.PluginFrame]) (time.Duration, error) {
+// openEcho starts a process and opens a stream to it. end ends both.
+func openEcho(ctx context.Context, socket string) (_ stream, end func(), err error) {
+	stop, err := startEcho(ctx, socket)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, err := grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 5 * time.Millisecond, Multiplier: 1, MaxDelay: 5 * time.Millisecond}}))
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	end = func() {
+		_ = conn.Close()
+		stop()
+	}
+	s, err := taskv1.NewTaskClient(conn).Session(ctx, grpc.WaitForReady(true))
+	if err != nil {
+		end()
+		return nil, nil, err
+	}
+	return s, end, nil
+}
+
+func roundTrip(s stream) (time.Duration, error) {
 	began := time.Now()
-	if err := stream.Send(startOf("01234567890123456789012345", began)); err != nil {
+	if err := s.Send(startOf("01234567890123456789012345", began)); err != nil {
 		return 0, err
 	}
-	_, err := stream.Recv()
+	_, err := s.Recv()
 	return time.Since(began), err
 }
 
