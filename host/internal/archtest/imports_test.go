@@ -28,6 +28,7 @@ var rules = []rule{
 	{"sdk/tasktest", []string{"sdk/schema", "sdk/task", "sdk/wire", "sdk/wire/taskv1", "sdk/internal/..."}, "the authors' test kit runs the real SDK"},
 	{"sdk/internal/...", []string{"sdk/schema", "sdk/wire", "sdk/wire/taskv1", "sdk/task", "sdk/internal/..."}, "shared by the SDK and its test kit"},
 
+	{"host/internal/alarm", nil, "knows the time and nothing of tasks"},
 	{"host/internal/schedule", []string{"host/internal/task"}, "pure: decides over values"},
 	{"host/internal/backoff", []string{"host/internal/task"}, "pure: decides over values"},
 	{"host/internal/process", []string{"host/internal/task", "sdk/schema", "sdk/wire", "sdk/wire/taskv1"}, "knows how a plugin lives and nothing of its task's policy"},

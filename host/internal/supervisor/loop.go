@@ -54,14 +54,15 @@ func (l *loop) run(ctx context.Context) {
 	}
 	l.wall, l.elapsed = l.fleet.cfg.Now().Round(0), time.Now()
 	l.step(ctx, l.boot)
-	timer := time.NewTimer(l.pause())
+	timer := l.fleet.cfg.Timer()
 	defer timer.Stop()
+	timer.Reset(l.pause())
 	for !l.st.closed {
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.box.ready:
-		case <-timer.C:
+		case <-timer.C():
 		}
 		l.look(ctx)
 		for _, ev := range l.box.take() {
