@@ -17,17 +17,18 @@ type Clock struct {
 
 // waker is the one thing that a Clock waits for.
 type waker interface {
-	// arm makes wait return once after d, which is positive, in place of what was armed before.
+	// run calls ring at once, and then each time when what is armed is over, until close. It
+	// may call ring once too often.
+	run(ring func())
+	// arm makes run call ring after d, which is positive, in place of what was armed before.
 	arm(d time.Duration)
-	// wait blocks until what is armed is over. It reports false after close.
-	wait() bool
 	close()
 }
 
 // New starts a clock. Close ends it.
 func New() *Clock {
 	c := &Clock{waker: newWaker()}
-	c.done.Go(c.run)
+	c.done.Go(func() { c.waker.run(c.ring) })
 	return c
 }
 
@@ -35,12 +36,6 @@ func New() *Clock {
 func (c *Clock) Close() {
 	c.waker.close()
 	c.done.Wait()
-}
-
-func (c *Clock) run() {
-	for c.waker.wait() {
-		c.ring()
-	}
 }
 
 // ring rings what is due and waits for the next.

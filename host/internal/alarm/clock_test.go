@@ -17,7 +17,7 @@ func each(t *testing.T, test func(t *testing.T, c *Clock)) {
 	for name, make := range map[string]func() waker{"here": newWaker, "elsewhere": func() waker { return newRuntimeWaker() }} {
 		t.Run(name, func(t *testing.T) {
 			c := &Clock{waker: make()}
-			c.done.Go(c.run)
+			c.done.Go(func() { c.waker.run(c.ring) })
 			t.Cleanup(c.Close)
 			test(t, c)
 		})

@@ -20,12 +20,14 @@ func newRuntimeWaker() *runtimeWaker {
 
 func (w *runtimeWaker) arm(d time.Duration) { w.timer.Reset(d) }
 
-func (w *runtimeWaker) wait() bool {
-	select {
-	case <-w.timer.C:
-		return true
-	case <-w.done:
-		return false
+func (w *runtimeWaker) run(ring func()) {
+	for {
+		ring()
+		select {
+		case <-w.timer.C:
+		case <-w.done:
+			return
+		}
 	}
 }
 
