@@ -36,6 +36,7 @@ type ServeOptions struct {
 // Serve runs the host on a configuration until a signal or the API ends it, and returns when
 // every task has ended. It returns ErrConfig when the configuration has errors.
 func Serve(ctx context.Context, o ServeOptions) error {
+	spareMemory()
 	start := newLog(o, "info", "text")
 	copies := func(dir string) string { return (&dataDir{path: dir}).join("plugins") }
 	loaded := load(ctx, o.Source, copies, digestKey, start)

@@ -29,10 +29,11 @@ type group struct {
 	opens bool   // its processes note that they are open; only for resident ones
 }
 
-// hcl writes the config of a host. All paths in it are absolute or stand beside it.
+// hcl writes the config of a host. All paths in it are absolute or stand beside it. The history is
+// short, because the floor has none: what is measured are processes.
 func hcl(notes, plugins string, groups []group) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "host {\n  data_dir = \"data\"\n  plugin_dir = %q\n  admin {\n    listen = [\"unix:data/admin.sock\"]\n  }\n}\n", plugins)
+	fmt.Fprintf(&b, "host {\n  data_dir = \"data\"\n  plugin_dir = %q\n  keep {\n    succeeded = 10\n  }\n  admin {\n    listen = [\"unix:data/admin.sock\"]\n  }\n}\n", plugins)
 	for _, g := range groups {
 		for i := range g.count {
 			fmt.Fprintf(&b, "task \"%s-%04d\" {\n  plugin = \"probe\"\n%s\n  config {\n    out = %q\n    announce = %t\n  }\n}\n", g.name, i, g.body, notes, g.opens)
