@@ -111,6 +111,9 @@ func (f findings) foreign(diags hcl.Diagnostics) {
 		for _, label := range []string{"Missing name for ", "Extraneous label for "} {
 			if block, ok := strings.CutPrefix(d.Summary, label); ok { // HCL's words count labels
 				copied.Detail, extra.hint = "", fmt.Sprintf(`write %s "name" { … }`, block)
+				if strings.HasPrefix(d.Detail, "No labels") {
+					extra.hint = fmt.Sprintf("write %s { … }", block)
+				}
 			}
 		}
 		if strings.Contains(d.Detail, `named "each"`) {
