@@ -199,6 +199,12 @@ func (h *Host) cleanup() {
 	default:
 		h.Stop()
 	}
+	for line := range strings.Lines(h.Output()) {
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") || strings.HasPrefix(line, "WARNING: DATA RACE") {
+			h.t.Errorf("the host itself broke:\n%s", h.last())
+			return
+		}
+	}
 }
 
 // fatal ends an Until at once.

@@ -57,7 +57,11 @@ func validate(ctx context.Context, o cli.ValidateOptions) error {
 	case len(loaded.Diagnostics()) > 0:
 		err = loaded.Render(o.Out, o.Color)
 	default:
-		fmt.Fprintf(o.Out, "the configuration is valid: %d tasks\n", len(loaded.Config.Tasks))
+		tasks := fmt.Sprintf("%d tasks", len(loaded.Config.Tasks))
+		if len(loaded.Config.Tasks) == 1 {
+			tasks = "1 task"
+		}
+		fmt.Fprintf(o.Out, "the configuration is valid: %s\n", tasks)
 	}
 	if err == nil && loaded.Failed() {
 		return &cli.Silent{Code: cli.ExitFailed}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/taskhost/taskhost/host/internal/alarm"
 	"github.com/taskhost/taskhost/host/internal/api"
 	"github.com/taskhost/taskhost/host/internal/config"
 	"github.com/taskhost/taskhost/host/internal/feed"
@@ -35,6 +36,7 @@ type ServeOptions struct {
 // Serve runs the host on a configuration until a signal or the API ends it, and returns when
 // every task has ended. It returns ErrConfig when the configuration has errors.
 func Serve(ctx context.Context, o ServeOptions) error {
+	spareMemory()
 	start := newLog(o, "info", "text")
 	copies := func(dir string) string { return (&dataDir{path: dir}).join("plugins") }
 	loaded := load(ctx, o.Source, copies, digestKey, start)
@@ -67,6 +69,7 @@ type host struct {
 	store    *store.Memory
 	launcher *process.Launcher
 	runner   *runner.Runner
+	clock    *alarm.Clock // of the slots
 	fleet    *supervisor.Fleet
 	api      *api.API
 	verbs    *verbs
@@ -106,9 +109,11 @@ func assemble(l Loaded, o ServeOptions) (_ *host, err error) {
 		Report:   func(name string, r task.Report) { h.fleet.Report(name, r) },
 		Log:      h.log.Named("runner"),
 	})
+	h.clock = alarm.New()
 	h.fleet = supervisor.New(supervisor.Config{
 		Engine:          h.runner,
 		Journal:         h.store,
+		Timer:           func() supervisor.Timer { return h.clock.Timer() },
 		ShutdownTimeout: c.Host.ShutdownTimeout,
 		Log:             h.log,
 	})
@@ -206,6 +211,9 @@ func (h *host) listen(ctx context.Context) ([]net.Listener, error) {
 // close ends what assemble has opened, in reverse order.
 func (h *host) close() {
 	h.feed.Close()
+	if h.clock != nil {
+		h.clock.Close()
+	}
 	if h.launcher != nil {
 		h.launcher.Close()
 	}

@@ -96,9 +96,13 @@ func (v *verbs) Pause(ctx context.Context, o task.Override) (bool, error) {
 }
 
 // Resume ends a pause or a drain of the host.
-func (v *verbs) Resume(ctx context.Context, _ string, _ bool) (bool, error) {
+func (v *verbs) Resume(ctx context.Context, by string, catchUp bool) (bool, error) {
 	before := v.fleet()
-	return before.Paused != nil || before.Draining, v.host.fleet.ResumeHost(ctx)
+	changed := before.Paused != nil || before.Draining
+	if changed {
+		v.host.log.Info("resumed", "by", by)
+	}
+	return changed, v.host.fleet.ResumeHost(ctx, catchUp)
 }
 
 // Drain lets live runs finish and starts nothing new. It does not wait for their end.

@@ -28,7 +28,7 @@ func (f fleetView) Schedule(name string, from, to time.Time, limit int) ([]api.S
 	slots, err := f.Fleet.Schedule(name, from, to, limit)
 	out := make([]api.Slot, 0, len(slots))
 	for _, s := range slots {
-		out = append(out, api.Slot{At: s.At, NotBefore: s.NotBefore})
+		out = append(out, api.Slot{At: s.At, NotBefore: s.NotBefore, Held: s.Held})
 	}
 	return out, err
 }

@@ -28,6 +28,7 @@ var rules = []rule{
 	{"sdk/tasktest", []string{"sdk/schema", "sdk/task", "sdk/wire", "sdk/wire/taskv1", "sdk/internal/..."}, "the authors' test kit runs the real SDK"},
 	{"sdk/internal/...", []string{"sdk/schema", "sdk/wire", "sdk/wire/taskv1", "sdk/task", "sdk/internal/..."}, "shared by the SDK and its test kit"},
 
+	{"host/internal/alarm", nil, "knows the time and nothing of tasks"},
 	{"host/internal/schedule", []string{"host/internal/task"}, "pure: decides over values"},
 	{"host/internal/backoff", []string{"host/internal/task"}, "pure: decides over values"},
 	{"host/internal/process", []string{"host/internal/task", "sdk/schema", "sdk/wire", "sdk/wire/taskv1"}, "knows how a plugin lives and nothing of its task's policy"},
@@ -45,7 +46,9 @@ var rules = []rule{
 	{"host/internal/hosttest", []string{"host/internal/task"}, "fakes for tests"},
 	{"host/cmd/taskhost", []string{"host/internal/cli", "host/internal/app", "host/internal/config"}, "main: gives the CLI what it does without a host"},
 	{"host/internal/api/apitest", []string{"host/internal/api", "host/internal/task", "host/internal/feed", "host/internal/store", "sdk/schema", "sdk/wire"}, "a live API over a fleet with behaviour, for tests"},
-	{"host/internal/bench", []string{"..."}, "measures the whole"},
+	{"host/internal/bench", []string{"host/admin", "host/internal/app"}, "measures the host from outside; app only for its profile"},
+	{"host/internal/bench/bare", []string{"sdk/wire", "sdk/wire/taskv1"}, "the floors hold nothing of the host"},
+	{"host/internal/bench/probe", []string{"sdk/task"}, "a plugin like any other"},
 	{"host/internal/e2e/...", []string{"sdk/task"}, "scripted plugins of the whole-program tests"},
 	{"plugins/...", []string{"sdk/task", "sdk/schema", "plugins/..."}, "a first-party plugin uses what every author has"},
 	{"examples/...", []string{"sdk/task", "examples/..."}, "an example uses what every author has"},
@@ -77,7 +80,7 @@ var owners = []struct {
 	users      []string
 	why        string
 }{
-	{"github.com/hashicorp/go-plugin", []string{"host/internal/process", "sdk/task", "sdk/internal/...", "sdk/tasktest"}, "its stock process handling has defects that must not leak"},
+	{"github.com/hashicorp/go-plugin", []string{"host/internal/process", "sdk/task", "sdk/internal/...", "sdk/tasktest", "host/internal/bench/bare"}, "its stock process handling has defects that must not leak"},
 	{"github.com/spf13/cobra", []string{"host/internal/cli"}, "only the CLI has commands"},
 	{"net/http/pprof", nil, "profiling is not wired by import side effect"},
 }

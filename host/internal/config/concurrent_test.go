@@ -7,7 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"golang.org/x/tools/txtar"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/taskhost/taskhost/host/internal/catalog"
 	"github.com/taskhost/taskhost/sdk/schema"

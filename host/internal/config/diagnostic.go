@@ -108,6 +108,14 @@ func (f findings) foreign(diags hcl.Diagnostics) {
 			continue // reported with a near name
 		}
 		extra := note{task: f.task}
+		for _, label := range []string{"Missing name for ", "Extraneous label for "} {
+			if block, ok := strings.CutPrefix(d.Summary, label); ok { // HCL's words count labels
+				copied.Detail, extra.hint = "", fmt.Sprintf(`write %s "name" { … }`, block)
+				if strings.HasPrefix(d.Detail, "No labels") {
+					extra.hint = fmt.Sprintf("write %s { … }", block)
+				}
+			}
+		}
 		if strings.Contains(d.Detail, `named "each"`) {
 			extra.hint = "each.key and each.value are there in a task with for_each or instances"
 		}

@@ -45,6 +45,9 @@ func (l *loader) expand(n *node) []element {
 		return elements
 	case many != nil:
 		v, given := s.get("instances")
+		if !given && v.expr == nil { // a null is as if it were not there
+			return []element{single}
+		}
 		if !given {
 			return []element{probe}
 		}

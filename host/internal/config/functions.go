@@ -3,8 +3,10 @@ package config
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"maps"
 	"regexp"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2/ext/tryfunc"
@@ -12,13 +14,15 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
+
+	"github.com/taskhost/taskhost/sdk/schema"
 )
 
 // pureFunctions depend on nothing but their arguments.
 var pureFunctions = discreet(map[string]function.Function{
 	"abs": stdlib.AbsoluteFunc, "ceil": stdlib.CeilFunc, "floor": stdlib.FloorFunc, "max": stdlib.MaxFunc, "min": stdlib.MinFunc, "parseint": stdlib.ParseIntFunc,
-	"chomp": stdlib.ChompFunc, "format": formatFunc, "formatdate": stdlib.FormatDateFunc, "join": stdlib.JoinFunc, "lower": stdlib.LowerFunc,
-	"regex": stdlib.RegexFunc, "regexall": stdlib.RegexAllFunc, "regexreplace": stdlib.RegexReplaceFunc, "replace": stdlib.ReplaceFunc, "split": stdlib.SplitFunc,
+	"chomp": stdlib.ChompFunc, "format": formatFunc, "formatdate": stdlib.FormatDateFunc, "join": joinFunc, "lower": stdlib.LowerFunc,
+	"regex": stdlib.RegexFunc, "regexall": stdlib.RegexAllFunc, "regexreplace": stdlib.RegexReplaceFunc, "replace": replaceFunc, "split": stdlib.SplitFunc,
 	"strlen": stdlib.StrlenFunc, "substr": stdlib.SubstrFunc, "timeadd": stdlib.TimeAddFunc, "title": stdlib.TitleFunc, "trim": stdlib.TrimFunc,
 	"trimprefix": stdlib.TrimPrefixFunc, "trimspace": stdlib.TrimSpaceFunc, "trimsuffix": stdlib.TrimSuffixFunc, "upper": stdlib.UpperFunc,
 	"coalesce": stdlib.CoalesceFunc, "compact": stdlib.CompactFunc, "concat": stdlib.ConcatFunc, "contains": stdlib.ContainsFunc, "distinct": stdlib.DistinctFunc,
@@ -26,7 +30,7 @@ var pureFunctions = discreet(map[string]function.Function{
 	"merge": stdlib.MergeFunc, "range": stdlib.RangeFunc, "reverse": stdlib.ReverseListFunc, "setintersection": stdlib.SetIntersectionFunc,
 	"setsubtract": stdlib.SetSubtractFunc, "setunion": stdlib.SetUnionFunc, "slice": stdlib.SliceFunc, "sort": stdlib.SortFunc, "values": stdlib.ValuesFunc, "zipmap": stdlib.ZipmapFunc,
 	"base64decode": base64DecodeFunc, "base64encode": base64EncodeFunc, "csvdecode": stdlib.CSVDecodeFunc, "jsondecode": bounded(stdlib.JSONDecodeFunc),
-	"jsonencode": stdlib.JSONEncodeFunc, "yamldecode": bounded(yaml.YAMLDecodeFunc), "yamlencode": yaml.YAMLEncodeFunc,
+	"jsonencode": stdlib.JSONEncodeFunc, "yamldecode": yamlDecodeFunc, "yamlencode": yaml.YAMLEncodeFunc,
 	"tobool": stdlib.MakeToFunc(cty.Bool), "tolist": stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)), "tomap": stdlib.MakeToFunc(cty.Map(cty.DynamicPseudoType)),
 	"tonumber": stdlib.MakeToFunc(cty.Number), "toset": stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)), "tostring": stdlib.MakeToFunc(cty.String),
 	"sensitive": sensitiveFunc,
@@ -81,6 +85,59 @@ var formatFunc = guarded(stdlib.FormatFunc, func(text string) error {
 	}
 	return nil
 })
+
+// yamlDecodeFunc is the library's, with a bound on what aliases make of a text. Without types that
+// are wanted, the library shares what an alias repeats, so that looking is cheap.
+var yamlDecodeFunc = bounded(guarded(yaml.YAMLDecodeFunc, func(text string) error {
+	v, err := yaml.Standard.Unmarshal([]byte(text), cty.DynamicPseudoType)
+	if err == nil && weigh(v, maxLocal) > maxLocal {
+		return fmt.Errorf("the text holds more than %s once its aliases are followed", schema.FormatBytes(maxLocal))
+	}
+	return nil // what is wrong with it, the function says itself
+}))
+
+// joinFunc and replaceFunc are the library's, with a bound on what they make.
+var (
+	joinFunc = measured(stdlib.JoinFunc, func(texts []string) int {
+		return len(texts[0]) * len(texts[1:])
+	})
+	replaceFunc = measured(stdlib.ReplaceFunc, func(texts []string) int {
+		return strings.Count(texts[0], texts[1]) * len(texts[2])
+	})
+)
+
+// measured refuses to call f when size, which is told the texts among the arguments and in
+// lists, says that it would make too long a text.
+func measured(f function.Function, size func(texts []string) int) function.Function {
+	return wrapped(f, func(args []cty.Value) (cty.Value, error) {
+		if texts, ok := textsIn(args); ok && size(texts) > maxLocal {
+			return cty.NilVal, fmt.Errorf("the result would be longer than %s", schema.FormatBytes(maxLocal))
+		}
+		return f.Call(args)
+	}, f.ReturnTypeForValues)
+}
+
+// textsIn lists the texts in the values, in order; ok is false when one is not known.
+func textsIn(values []cty.Value) (texts []string, ok bool) {
+	for _, v := range values {
+		v, _ = v.Unmark()
+		switch {
+		case !v.IsKnown() || v.IsNull():
+			return nil, false
+		case v.Type() == cty.String:
+			texts = append(texts, v.AsString())
+		case v.CanIterateElements():
+			inner, ok := textsIn(v.AsValueSlice())
+			if !ok {
+				return nil, false
+			}
+			texts = append(texts, inner...)
+		default:
+			return nil, false
+		}
+	}
+	return texts, true
+}
 
 // bounded guards a decoder, which recurses with its input.
 func bounded(f function.Function) function.Function {

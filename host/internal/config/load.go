@@ -50,6 +50,7 @@ func Load(ctx context.Context, opts Options) (*Config, hcl.Diagnostics, Sources)
 		ctx:     ctx,
 		opts:    opts,
 		secret:  secret,
+		steps:   steps{left: maxSteps},
 		sources: Sources{files: map[string][]byte{}, secret: secret},
 		find:    findings{list: &hcl.Diagnostics{}, names: map[hcl.Range]bool{}},
 		scope:   newScope(outside{env: opts.Env, offline: opts.Offline, secret: secret}),
@@ -69,6 +70,7 @@ type loader struct {
 	find     findings
 	sources  Sources
 	secret   *secrets
+	steps    steps
 	scope    *scope
 	root     *node
 	host     Host
@@ -113,7 +115,7 @@ func (l *loader) read() (bodies []hcl.Body) {
 	}
 	l.root = &node{shape: rootShape, blocks: map[string][]*node{}}
 	for _, file := range files {
-		body := parseFile(file, l.sources, l.find)
+		body := l.parseFile(file)
 		part := rootShape.read(body, l.find)
 		for _, inner := range rootShape.blocks {
 			l.root.blocks[inner.name] = append(l.root.blocks[inner.name], part.blocks[inner.name]...)

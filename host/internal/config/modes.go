@@ -119,7 +119,7 @@ func (s section) kindOfSchedule() string {
 		var found []string
 		for _, name := range kinds {
 			for _, l := range s.layers {
-				if l.own == own && l.node.attrs[name] != nil {
+				if l.own == own && l.gives(name) {
 					found = append(found, name)
 				}
 			}
@@ -129,8 +129,8 @@ func (s section) kindOfSchedule() string {
 			return found[0]
 		case len(found) > 1:
 			at := s.rng
-			if own {
-				at, _ = s.written(found[1])
+			if written, ok := s.written(found[1]); ok && own {
+				at = written
 			}
 			s.find.errorf(at, "", "periodic gives both %s and %s; keep one", found[0], found[1])
 			return ""

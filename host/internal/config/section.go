@@ -57,6 +57,17 @@ func (s section) get(name string) (setting, bool) {
 	return setting{}, false
 }
 
+// gives reports whether the layer gives the attribute: written, and not as a null. What is wrong with
+// its value is told by who reads it.
+func (l layer) gives(name string) bool {
+	attr := l.node.attrs[name]
+	if attr == nil {
+		return false
+	}
+	v, ok := evaluate(attr.Expr, l.ctx, findings{list: &hcl.Diagnostics{}})
+	return !ok || !v.IsNull()
+}
+
 // written reports whether the block itself gives the attribute, and where.
 func (s section) written(name string) (hcl.Range, bool) {
 	for _, l := range s.layers {

@@ -147,19 +147,19 @@ func readFile(path string) ([]byte, error) {
 
 // parseFile reads and parses one file. The body holds what could be parsed, even
 // when there are errors.
-func parseFile(path string, sources Sources, find findings) hcl.Body {
+func (l *loader) parseFile(path string) hcl.Body {
 	text, err := readFile(path)
 	if err != nil {
-		find.errorf(hcl.Range{}, "", "cannot read configuration: %s", errorText(err))
+		l.find.errorf(hcl.Range{}, "", "cannot read configuration: %s", errorText(err))
 		return hcl.EmptyBody()
 	}
-	sources.files[path] = text
-	return parseText(text, path, find)
+	l.sources.files[path] = text
+	return l.parseText(text, path)
 }
 
-func parseText(text []byte, path string, find findings) hcl.Body {
+func (l *loader) parseText(text []byte, path string) hcl.Body {
 	if d := tooDeep(text, path); d != nil {
-		find.foreign(hcl.Diagnostics{d})
+		l.find.foreign(hcl.Diagnostics{d})
 		return hcl.EmptyBody()
 	}
 	var file *hcl.File
@@ -169,9 +169,12 @@ func parseText(text []byte, path string, find findings) hcl.Body {
 	} else {
 		file, diags = hclsyntax.ParseConfig(text, path, hcl.InitialPos)
 	}
-	find.foreign(diags)
+	l.find.foreign(diags)
 	if file == nil || file.Body == nil {
 		return hcl.EmptyBody()
+	}
+	if native, ok := file.Body.(*hclsyntax.Body); ok {
+		l.steps.bound(native)
 	}
 	return file.Body
 }

@@ -226,7 +226,7 @@ func (l *loader) fromText(v *variable, text, from string, values map[string]give
 
 // fromFile takes the attributes of a file of values.
 func (l *loader) fromFile(path string, declared map[string]*variable, values map[string]given) {
-	body := parseFile(path, l.sources, l.find)
+	body := l.parseFile(path)
 	attrs, diags := body.JustAttributes()
 	l.find.foreign(diags)
 	for _, name := range sortedKeys(attrs) {

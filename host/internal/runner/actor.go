@@ -52,8 +52,8 @@ func (a *attempt) notBefore(at time.Time) time.Time {
 }
 
 // drainAlone bounds how long a plugin drains when the host is gone: nothing that it commits would
-// be kept, and a new host waits for its end.
-const drainAlone = 5 * time.Second
+// be kept, a new host waits for its end, and no plugin may outlive its host for 6 s.
+const drainAlone = 4 * time.Second
 
 func newActor(r *Runner, id task.ProcessID, def *task.Definition) *actor {
 	a := &actor{

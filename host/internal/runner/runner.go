@@ -196,8 +196,15 @@ func (r *Runner) Close(id task.ProcessID) {
 		defer cancel()
 		if err := p.Drain(ctx, "", closeTime, "the process is not needed any more"); err != nil {
 			a.log.Debug("process does not close what it holds open", "err", err)
+			p.Kill()
+			return
 		}
-		p.Kill()
+		// It ends by itself when it has closed what it holds open.
+		select {
+		case <-p.Done():
+		case <-ctx.Done():
+			p.Kill()
+		}
 	})
 }
 

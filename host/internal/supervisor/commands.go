@@ -66,7 +66,11 @@ func (st *state) obey(c task.Command, now time.Time) error {
 func (st *state) changed() { st.reply.answer.reply.Changed, st.dirty = true, true }
 
 // replyRun names a run that the reply tells of.
-func (st *state) replyRun(r *run) { st.reply.runs = append(st.reply.runs, r) }
+func (st *state) replyRun(r *run) {
+	if st.reply != nil {
+		st.reply.runs = append(st.reply.runs, r)
+	}
+}
 
 // keepOverrides makes the answer wait until the overrides are durable.
 func (st *state) keepOverrides(o task.Overrides) {
@@ -447,7 +451,11 @@ func (st *state) reset(c task.Command, now time.Time) error {
 }
 
 func (e hostPaused) apply(st *state, now time.Time) {
+	ended := st.hostPause
 	st.hostPause, st.dirty = e.override, true
+	if e.catchUp && ended != nil && st.paused() == nil {
+		st.catchUp(ended.At, now)
+	}
 	st.refreshNextSlot()
 }
 

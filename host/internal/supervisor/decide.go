@@ -37,8 +37,11 @@ type (
 	gated struct{ unmet []string }
 	// followed: a run that after_run names has ended.
 	followed struct{ source task.Run }
-	// hostPaused: the host's pause began or (nil) ended.
-	hostPaused struct{ override *task.Override }
+	// hostPaused: the host's pause began or (nil) ended; then catchUp runs what it skipped.
+	hostPaused struct {
+		override *task.Override
+		catchUp  bool
+	}
 	// drained: the host begins or ends a drain.
 	drained struct{ on bool }
 	// held: nothing new starts any more; the shutdown follows when the tasks that depend

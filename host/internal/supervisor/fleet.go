@@ -24,6 +24,7 @@ type Config struct {
 	Journal task.Journal
 	Log     hclog.Logger     // nil is none
 	Now     func() time.Time // the wall clock; nil is time.Now
+	Timer   func() Timer     // makes what wakes a loop for its slots; nil is of package time
 
 	// ShutdownTimeout bounds the end of the host. 0 is as long as the longest stop may
 	// take: a ladder, and those of the tasks that must be down before it.
@@ -64,6 +65,9 @@ type view struct {
 func New(cfg Config) *Fleet {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Timer == nil {
+		cfg.Timer = newRuntimeTimer
 	}
 	if cfg.Log == nil {
 		cfg.Log = hclog.NewNullLogger()

@@ -698,7 +698,7 @@ func TestDrainWaitsForRunsAndStartsNothingNew(t *testing.T) {
 		if e, ok := errors.AsType[*task.Error](err); !ok || e.Code != task.CodeShutdown {
 			t.Errorf("a run was taken while the host drains: %v", err)
 		}
-		if err := h.fleet.ResumeHost(t.Context()); err != nil {
+		if err := h.fleet.ResumeHost(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		h.must("job", task.Command{Verb: task.VerbRun})

@@ -34,6 +34,7 @@ type loop struct {
 
 	wall    time.Time // when the clocks were last looked at
 	elapsed time.Time // the same moment, with its monotonic reading
+	next    time.Time // when time alone makes something due, as of the last decision; zero is never
 	saved   chan struct{}
 
 	quiet []chan<- struct{} // who waits until nothing is at work
@@ -53,14 +54,15 @@ func (l *loop) run(ctx context.Context) {
 	}
 	l.wall, l.elapsed = l.fleet.cfg.Now().Round(0), time.Now()
 	l.step(ctx, l.boot)
-	timer := time.NewTimer(recheck)
+	timer := l.fleet.cfg.Timer()
 	defer timer.Stop()
+	timer.Reset(l.pause())
 	for !l.st.closed {
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.box.ready:
-		case <-timer.C:
+		case <-timer.C():
 		}
 		l.look(ctx)
 		for _, ev := range l.box.take() {
@@ -69,17 +71,20 @@ func (l *loop) run(ctx context.Context) {
 			}
 			l.step(ctx, ev)
 		}
-		if at := wake(l.st, l.wall); !at.IsZero() && !at.After(l.now()) {
+		if !l.next.IsZero() && !l.next.After(l.now()) {
 			l.step(ctx, ticked{})
 		}
 		l.tellQuiet()
-		wait := recheck
-		now := l.now()
-		if at := wake(l.st, l.wall); !at.IsZero() {
-			wait = min(wait, max(0, at.Sub(now)))
-		}
-		timer.Reset(wait)
+		timer.Reset(l.pause())
 	}
+}
+
+// pause is how long the loop may wait for an event.
+func (l *loop) pause() time.Duration {
+	if l.next.IsZero() {
+		return recheck
+	}
+	return min(recheck, max(0, l.next.Sub(l.now())))
 }
 
 // now reads the wall clock, which steps are events of.
@@ -119,6 +124,8 @@ func (l *loop) step(ctx context.Context, ev event) {
 	for _, e := range decide(l.st, ev, l.wall) {
 		l.carryOut(ctx, e)
 	}
+	// Of this moment: a time that comes while effects are carried out is due, not over.
+	l.next = wake(l.st, l.wall)
 }
 
 func (l *loop) carryOut(ctx context.Context, e effect) {

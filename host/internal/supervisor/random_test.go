@@ -181,7 +181,7 @@ func randomLife(t *rapid.T) {
 			if on {
 				o = &task.Override{By: "ben", At: s.now}
 			}
-			s.event(hostPaused{o})
+			s.event(hostPaused{override: o, catchUp: true})
 		case 14:
 			by := time.Duration(rapid.IntRange(-3600, 7200).Draw(t, "step s")) * time.Second
 			s.step(by)

@@ -265,8 +265,8 @@ func (st *state) waitForStart(r *run, now time.Time) {
 	r.why, r.policy = whyNone, task.OverlapQueue
 	r.moment("interrupted", "goes on at the next start", now)
 	st.tell("run", "interrupted", r.ID, "goes on at the next start", now)
-	st.explainWait(r, now)
 	st.save(r)
+	st.explainWait(r, now)
 	st.again = true
 }
 
@@ -291,9 +291,9 @@ func (st *state) retries(r *run, v verdict, asked time.Duration, now time.Time) 
 	}
 	r.phase, r.due, r.State, r.why, r.Stop = waitRetry, at, task.RunQueued, whyNone, nil
 	r.moment("retry", v.message, now)
-	st.explainWait(r, now)
 	st.tell("run", "retry", r.ID, v.message, now)
 	st.save(r)
+	st.explainWait(r, now)
 	st.again, st.dirty = true, true
 	return true
 }
@@ -456,6 +456,9 @@ func (st *state) explainWait(r *run, now time.Time) {
 	}
 	w.Since = now
 	r.Waiting, st.dirty = &w, true
+	if r.saved { // who reads the run by its id sees it too
+		st.save(r)
+	}
 }
 
 // followed: a run that after_run names has ended; one run for each, in order.

@@ -143,19 +143,23 @@ func (f *Fleet) escalate(mode task.StopMode) {
 
 // PauseHost turns every schedule off until ResumeHost or o.Until. It is durable when it returns.
 func (f *Fleet) PauseHost(ctx context.Context, o task.Override) error {
-	return f.setHostPause(ctx, &o)
+	return f.setHostPause(ctx, hostPaused{override: &o})
 }
 
-// ResumeHost ends a pause or a drain of the host.
-func (f *Fleet) ResumeHost(ctx context.Context) error { return f.setHostPause(ctx, nil) }
+// ResumeHost ends a pause or a drain of the host. With catchUp the slots that the pause skipped are
+// caught up as each task's catch_up says.
+func (f *Fleet) ResumeHost(ctx context.Context, catchUp bool) error {
+	return f.setHostPause(ctx, hostPaused{catchUp: catchUp})
+}
 
-func (f *Fleet) setHostPause(ctx context.Context, o *task.Override) error {
+func (f *Fleet) setHostPause(ctx context.Context, change hostPaused) error {
+	o := change.override
 	if err := f.cfg.Journal.SaveOverrides(ctx, hostOverrides, task.Overrides{Paused: o}); err != nil {
 		return fmt.Errorf("save the pause of the host: %w", err)
 	}
 	return f.doAndWait(ctx, func() {
 		f.hostPause = o
-		f.broadcast(hostPaused{o})
+		f.broadcast(change)
 		if o == nil && f.draining && f.down == nil {
 			f.draining = false
 			f.broadcast(drained{on: false})

@@ -92,7 +92,7 @@ func TestWhatHoldsASlotIsRecorded(t *testing.T) {
 		want   []string
 	}{
 		"paused":      {pause, []string{"skipped(paused) 6"}},
-		"host paused": {func(s *sim) { s.event(hostPaused{&task.Override{By: "ben"}}) }, []string{"skipped(paused) 6"}},
+		"host paused": {func(s *sim) { s.event(hostPaused{override: &task.Override{By: "ben"}}) }, []string{"skipped(paused) 6"}},
 		"draining":    {func(s *sim) { s.event(drained{on: true}) }, []string{"skipped(shutdown) 6"}},
 		"dependency": {func(s *sim) {
 			s.must(task.Command{Verb: task.VerbStop})
@@ -276,5 +276,22 @@ func TestAQueuedSlotThatNobodyKnowsOfIsFoundDueAfterACrash(t *testing.T) {
 	mark := s.statuses[len(s.statuses)-1].LastSlot
 	if second := epoch.Truncate(10 * time.Second).Add(20 * time.Second); !mark.Before(second) {
 		t.Errorf("the journal's high-water mark %s covers the slot of %s, whose run is written nowhere", mark, second)
+	}
+}
+
+func TestAResumedHostCatchesUpWhenAsked(t *testing.T) {
+	t.Parallel()
+	for _, catchUp := range []bool{false, true} {
+		s := newSim(t, periodicTask())
+		s.boot(task.Memory{})
+		s.advance(time.Second)
+		s.event(hostPaused{override: &task.Override{By: "ben", At: s.now}})
+		s.advance(60 * time.Second)
+		before := len(s.runs)
+		s.event(hostPaused{catchUp: catchUp})
+		s.advance(time.Second)
+		if ran := len(s.runs) > before; ran != catchUp {
+			t.Errorf("catch up %v: a skipped slot ran: %v", catchUp, ran)
+		}
 	}
 }

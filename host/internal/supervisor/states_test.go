@@ -114,7 +114,7 @@ func happenings(s *sim) map[string]func() {
 		"gate closed":     func() { s.event(gated{[]string{"redis"}}) },
 		"gate open":       func() { s.event(gated{}) },
 		"followed":        func() { s.event(followed{task.Run{ID: "source", Ended: s.now}}) },
-		"host pause":      func() { s.event(hostPaused{&task.Override{By: "ben"}}) },
+		"host pause":      func() { s.event(hostPaused{override: &task.Override{By: "ben"}}) },
 		"host resume":     func() { s.event(hostPaused{}) },
 		"drain":           func() { s.event(drained{on: true}) },
 		"end of drain":    func() { s.event(drained{}) },

@@ -206,8 +206,8 @@ func (st *state) keepWaiting(now time.Time) {
 		default:
 			st.leaveGroups(r)
 			r.phase, r.seated, r.why = waitStart, false, whyNone
-			st.explainWait(r, now)
 			st.save(r)
+			st.explainWait(r, now)
 		}
 	}
 }

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Small numbers: this is a test of the benchmark, and its figures mean nothing.
+func TestStoppingMeasuresARealHost(t *testing.T) {
+	t.Parallel()
+	small := quick
+	small.idle, small.stops, small.settle = 3, 2, 10*time.Millisecond
+	var out, log bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	if err := measure(ctx, small, 5, "", &out, &log); err != nil {
+		t.Fatalf("%v\n%s", err, log.String())
+	}
+	if !strings.Contains(out.String(), "graceful stop of 3 idle tasks") {
+		t.Errorf("it printed:\n%s", out.String())
+	}
+}
+
+func TestRowsThatAreNoneAreRefused(t *testing.T) {
+	t.Parallel()
+	var out, log bytes.Buffer
+	err := command(t.Context(), []string{"-row", "9"}, &out, &log)
+	if err == nil || !strings.Contains(err.Error(), "no row 9") {
+		t.Errorf("got %v", err)
+	}
+}
