@@ -71,7 +71,9 @@ type recorder struct {
 	got []any
 }
 
-func (r *recorder) RunEnded(x task.RunResult)             { r.got = append(r.got, x.Message, x.Stack, string(x.Result)) }
+func (r *recorder) RunEnded(x task.RunResult) {
+	r.got = append(r.got, x.Message, x.Stack, string(x.Result))
+}
 func (r *recorder) Progress(_ string, p task.Progress)    { r.got = append(r.got, p.Note) }
 func (r *recorder) Published(_ string, v json.RawMessage) { r.got = append(r.got, string(v)) }
 func (r *recorder) Ready(note string)                     { r.got = append(r.got, note) }
