@@ -7,10 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/taskhost/taskhost/host/internal/catalog"
+	"github.com/taskhost/taskhost/host/internal/task"
 )
 
 // dataDir is the directory in which a host keeps everything; one host at a time holds it.
@@ -41,6 +45,24 @@ func openDataDir(path string) (*dataDir, error) {
 		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	return &dataDir{path: path, lock: f}, err
+}
+
+// letUsersPass opens the way through the data directory to the plugins for the users that tasks
+// name. What is private in there has a mode of its own.
+func letUsersPass(tasks []task.Definition, d *dataDir, c *catalog.Catalog) error {
+	var digests []string
+	for _, t := range tasks {
+		if t.User != "" && !slices.Contains(digests, t.Config.Digest) {
+			digests = append(digests, t.Config.Digest)
+		}
+	}
+	if len(digests) == 0 {
+		return nil
+	}
+	if err := os.Chmod(d.path, 0o711); err != nil {
+		return fmt.Errorf("let other users pass the data directory: %w", err)
+	}
+	return c.LetPass(digests...)
 }
 
 // join names something in the data directory.

@@ -17,6 +17,7 @@ import (
 	"github.com/taskhost/taskhost/host/internal/feed"
 	"github.com/taskhost/taskhost/host/internal/logs"
 	"github.com/taskhost/taskhost/host/internal/process"
+	"github.com/taskhost/taskhost/host/internal/redact"
 	"github.com/taskhost/taskhost/host/internal/runner"
 	"github.com/taskhost/taskhost/host/internal/store"
 	"github.com/taskhost/taskhost/host/internal/supervisor"
@@ -90,6 +91,9 @@ func assemble(l Loaded, o ServeOptions) (_ *host, err error) {
 	if h.data, err = openDataDir(c.Host.DataDir); err != nil {
 		return nil, err
 	}
+	if err = letUsersPass(c.Tasks, h.data, l.catalog); err != nil {
+		return nil, err
+	}
 	if h.logs, err = logs.Open(h.data.join("logs"), logs.Options{Quota: c.Host.Keep.Logs, Log: h.log.Named("logs")}); err != nil {
 		return nil, fmt.Errorf("open the logs: %w", err)
 	}
@@ -100,7 +104,7 @@ func assemble(l Loaded, o ServeOptions) (_ *host, err error) {
 	}
 	h.launcher = process.New(process.Config{RunDir: h.data.join("run"), Log: h.log.Named("process")})
 	h.runner = runner.New(runner.Config{
-		Launcher: h.launcher,
+		Launcher: redact.Launcher{Inner: h.launcher, Hide: c.Hide},
 		Values:   h.store,
 		Plugins:  l.catalog,
 		Version:  pluginView(c.Plugins).version,

@@ -35,6 +35,7 @@ var rules = []rule{
 	{"host/internal/catalog", []string{"host/internal/task", "host/internal/process", "sdk/schema", "sdk/wire"}, "describes binaries through process"},
 	{"host/internal/config", []string{"host/internal/task", "host/internal/catalog", "host/internal/schedule", "sdk/schema", "sdk/wire"}, "turns HCL into definitions and starts nothing"},
 	{"host/internal/runner", []string{"host/internal/task"}, "drives one process through the contracts of task"},
+	{"host/internal/redact", []string{"host/internal/task"}, "a launcher over a launcher: knows neither processes nor runs"},
 	{"host/internal/supervisor", []string{"host/internal/task", "host/internal/schedule", "host/internal/backoff"}, "decides; everything it does goes through task.Engine and task.Journal"},
 	{"host/internal/store", []string{"host/internal/task"}, "calls no one"},
 	{"host/internal/store/storetest", []string{"host/internal/task", "host/internal/store"}, "what every store must pass"},

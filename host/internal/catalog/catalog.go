@@ -115,6 +115,23 @@ func (c *Catalog) Lookup(name, digest string) (path string, ok bool) {
 	return path, err == nil && info.Mode().IsRegular()
 }
 
+// LetPass opens the way to the copies of these digests for other users than the host's: they
+// may pass and execute, not look around. A task that runs as another user needs it.
+func (c *Catalog) LetPass(digests ...string) error {
+	dirs := []string{c.cfg.CopyDir}
+	for _, d := range digests {
+		if validDigest(d) {
+			dirs = append(dirs, filepath.Join(c.cfg.CopyDir, d))
+		}
+	}
+	for _, dir := range dirs {
+		if err := os.Chmod(dir, 0o711); err != nil {
+			return fmt.Errorf("let other users pass to the plugins: %w", err)
+		}
+	}
+	return nil
+}
+
 // List names the executables in a plugin directory, sorted. A directory that does not
 // exist holds none.
 func (c *Catalog) List(dir string) ([]string, error) { return executables(dir) }

@@ -30,6 +30,9 @@ type Config struct {
 	Plugins []Plugin          // those that tasks use or blocks declare, by name
 	Tasks   []task.Definition // in the order of their names
 	Groups  []task.Group      // in the order of their names
+	// Hide takes the sensitive values of the configuration out of a text, as far as they
+	// stand in it as they are. It is safe for concurrent use.
+	Hide func(text string) string
 	// Digest identifies the tasks and groups: two configurations with one digest
 	// do the same. Where things stand in their files does not count.
 	Digest string
@@ -56,6 +59,7 @@ func Load(ctx context.Context, opts Options) (*Config, hcl.Diagnostics, Sources)
 		scope:   newScope(outside{env: opts.Env, offline: opts.Offline, secret: secret}),
 	}
 	config := l.load()
+	config.Hide = secret.sealed()
 	diags := l.find.sorted()
 	for _, d := range diags {
 		l.conceal(d)

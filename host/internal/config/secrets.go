@@ -21,6 +21,9 @@ const hidden = "***"
 // is shown. Shorter ones would take every second word with them.
 const shortestHidden = 4
 
+// shortestHiddenLater is the same for what a running host shows.
+const shortestHiddenLater = 8
+
 // secrets remembers the sensitive texts of one Load. Values are kept out of
 // diagnostics by their marks; this is the second line, for texts that are written
 // out in the source or that a plugin repeats.
@@ -49,6 +52,19 @@ func (s *secrets) addText(text string) {
 			s.texts[form], s.replacer = true, nil
 		}
 	}
+}
+
+// sealed is hide for what is remembered now, safe for concurrent use. A running host sees much
+// more text than a load: only texts are looked for that are long enough to be no common word.
+func (s *secrets) sealed() func(string) string {
+	long := newSecrets()
+	for text := range s.texts {
+		if len(text) >= shortestHiddenLater {
+			long.texts[text] = true
+		}
+	}
+	long.hide("") // builds the replacer
+	return long.hide
 }
 
 // hide replaces every remembered text.

@@ -39,10 +39,10 @@ type crash struct {
 
 // stderr passes a line of stderr on.
 func (o *output) stderr(line []byte, cut int) {
-	rec := parseStderr(line, cut, time.Now())
+	rec, structured := parseStderr(line, cut, time.Now())
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.remember(rec, line)
+	o.remember(rec, structured, line)
 	o.pass(rec, len(line))
 }
 
@@ -93,9 +93,9 @@ func (o *output) finish() {
 	o.report(o.bucket.close())
 }
 
-func (o *output) remember(rec task.LogLine, line []byte) {
+func (o *output) remember(rec task.LogLine, structured bool, line []byte) {
 	text := rec.Message
-	if rec.Stream == streamLog {
+	if structured {
 		text = "[" + strings.ToUpper(rec.Level) + "] " + text
 	}
 	if len(text) > tailWidth {
@@ -106,11 +106,11 @@ func (o *output) remember(rec task.LogLine, line []byte) {
 		o.tail = o.tail[:tailLines-1]
 	}
 	o.tail = append(o.tail, strings.Clone(text))
-	o.crash.take(rec, line)
+	o.crash.take(rec, structured, line)
 }
 
-func (c *crash) take(rec task.LogLine, line []byte) {
-	if rec.Stream == streamLog {
+func (c *crash) take(rec task.LogLine, structured bool, line []byte) {
+	if structured {
 		c.stale = c.open
 		return
 	}

@@ -161,15 +161,18 @@ func TestStderrLines(t *testing.T) {
 		`{"@level":"loud","@message":"hi","@timestamp":"1999-03-04T05:06:06.500000Z","run":7}`: {
 			At: now, Level: "info", Stream: "log", Message: "hi", Fields: []byte(`{"run":7}`),
 		},
-		`{"@message":1}`: {At: now, Level: "info", Stream: "stderr", Message: `{"@message":1}`},
-		`{"a":"b"}`:      {At: now, Level: "info", Stream: "stderr", Message: `{"a":"b"}`},
-		"[WARN]  low":    {At: now, Level: "warn", Stream: "stderr", Message: "low"},
-		"[weird] x":      {At: now, Level: "info", Stream: "stderr", Message: "[weird] x"},
-		"panic: x":       {At: now, Level: "error", Stream: "stderr", Message: "panic: x"},
-		"a\xffb":         {At: now, Level: "info", Stream: "stderr", Message: "a\uFFFDb"},
+		`{"@message":"panic: x","stream":"stdout","n":1}`: {At: now, Level: "info", Stream: "stdout", Message: "panic: x", Fields: []byte(`{"n":1}`)},
+		`{"@message":"hi","stream":"river"}`:              {At: now, Level: "info", Stream: "log", Message: "hi", Fields: []byte(`{"stream":"river"}`)},
+		`{"@message":1}`:                                  {At: now, Level: "info", Stream: "stderr", Message: `{"@message":1}`},
+		`{"a":"b"}`:                                       {At: now, Level: "info", Stream: "stderr", Message: `{"a":"b"}`},
+		"[WARN]  low":                                     {At: now, Level: "warn", Stream: "stderr", Message: "low"},
+		"[weird] x":                                       {At: now, Level: "info", Stream: "stderr", Message: "[weird] x"},
+		"panic: x":                                        {At: now, Level: "error", Stream: "stderr", Message: "panic: x"},
+		"a\xffb":                                          {At: now, Level: "info", Stream: "stderr", Message: "a\uFFFDb"},
 	}
 	for line, want := range tests {
-		if diff := cmp.Diff(want, parseStderr([]byte(line), 0, now)); diff != "" {
+		got, _ := parseStderr([]byte(line), 0, now)
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", line, diff)
 		}
 	}
@@ -181,7 +184,7 @@ func FuzzStderr(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line []byte, cut int) {
 		now := time.Unix(1, 0)
-		rec := parseStderr(line, cut, now)
+		rec, _ := parseStderr(line, cut, now)
 		if rec.Stream == "" || rec.Level == "" || rec.At.IsZero() {
 			t.Errorf("%+v", rec)
 		}

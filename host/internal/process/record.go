@@ -23,15 +23,17 @@ const hclogTime = "2006-01-02T15:04:05.000000Z07:00"
 // parseStderr makes a log line of what a plugin has written to stderr: a record in
 // hclog's JSON form, or text. A line that only looks like a record (a field of another
 // type than hclog writes, broken JSON) is text; nothing that a plugin writes is an error.
-func parseStderr(line []byte, cut int, now time.Time) task.LogLine {
+// structured tells the two apart: a record may be a line of stdout or stderr of a command that the
+// plugin runs, and then says so in its stream.
+func parseStderr(line []byte, cut int, now time.Time) (rec task.LogLine, structured bool) {
 	if cut == 0 && len(line) > 1 && line[0] == '{' {
 		if rec, ok := parseRecord(line, now); ok {
-			return rec
+			return rec, true
 		}
 	}
 	text := plainText(line, cut)
 	level, message := inferLevel(text)
-	return task.LogLine{At: now, Level: level, Stream: streamStderr, Message: message}
+	return task.LogLine{At: now, Level: level, Stream: streamStderr, Message: message}, false
 }
 
 func parseRecord(line []byte, now time.Time) (task.LogLine, bool) {
@@ -64,6 +66,11 @@ func parseRecord(line []byte, now time.Time) (task.LogLine, bool) {
 	}
 	if raw, ok := fields["run"]; ok && raw[0] == '"' && json.Unmarshal(raw, &rec.Run) == nil {
 		delete(fields, "run")
+	}
+	switch string(fields["stream"]) {
+	case `"stdout"`, `"stderr"`:
+		rec.Stream = strings.Trim(string(fields["stream"]), `"`)
+		delete(fields, "stream")
 	}
 	for _, key := range []string{"@module", "@caller"} {
 		if raw, ok := fields[key]; ok {
