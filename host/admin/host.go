@@ -36,8 +36,8 @@ type Group struct {
 	Per     Seconds  `json:"per,omitempty"`
 	Burst   int      `json:"burst,omitempty"`
 	Members []string `json:"members"`
-	Holding []string `json:"holding"` // tasks whose runs go on, oldest first
-	Queued  []string `json:"waiting"` // tasks, next first
+	Holding []string `json:"holding"` // runs that go on, oldest first
+	Queued  []string `json:"waiting"` // runs, next first
 }
 
 // Plugin is one plugin that the configuration uses or that lies in plugin_dir.

@@ -23,7 +23,7 @@ func Nearest(word string, known []string) (string, bool) {
 		if candidate == word || candidate == "" || len(candidate) > longest {
 			continue
 		}
-		if d := levenshtein.Distance(want, foldName(candidate), nil); d <= limit {
+		if d := typingErrors(want, foldName(candidate)); d <= limit {
 			best, found = candidate, true
 			limit = d - 1
 		}
@@ -33,4 +33,26 @@ func Nearest(word string, known []string) (string, bool) {
 
 func foldName(s string) string {
 	return strings.ReplaceAll(strings.ToLower(s), "-", "_")
+}
+
+// typingErrors counts what has to be mistyped to make one word of the other. Two neighbours that have
+// changed places are one error.
+func typingErrors(a, b string) int {
+	if swapped(a, b) {
+		return 1
+	}
+	return levenshtein.Distance(a, b, nil)
+}
+
+// swapped reports whether the words differ by two neighbouring letters that have changed places.
+func swapped(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) - 1 {
+		if a[i] != b[i] {
+			return a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
+		}
+	}
+	return false
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/taskhost/taskhost/host/admin"
 	"github.com/taskhost/taskhost/host/internal/task"
@@ -119,8 +120,8 @@ func (a *API) drainHost(r *request) (any, error) {
 	}
 	done, err := a.await(r.Context(), "", wait, func() bool {
 		for _, s := range a.Library.Statuses() {
-			if len(s.Running) > 0 {
-				return false
+			if slices.ContainsFunc(s.Running, atWork) {
+				return false // what only waits goes on when the host does
 			}
 		}
 		return true

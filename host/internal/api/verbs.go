@@ -58,7 +58,7 @@ func (a *API) verb(r *request, c task.Command) (any, error) {
 // done reports whether what a verb asked for has come about.
 func (a *API) done(ctx context.Context, verb task.Verb, reply task.Reply) bool {
 	for _, run := range reply.Runs {
-		if now, ok, err := a.Library.Run(ctx, run.ID); err == nil && ok && now.State != task.RunEnded {
+		if now, ok, err := a.Library.Run(ctx, run.ID); err == nil && ok && !over(verb, now) {
 			return false
 		}
 	}
@@ -72,6 +72,20 @@ func (a *API) done(ctx context.Context, verb task.Verb, reply task.Reply) bool {
 		return s.State != task.Starting && s.State != task.Stopping
 	}
 	return true
+}
+
+// over reports whether the run has come to what the verb is for: its end. A stop and a restart may
+// also interrupt a run that goes on later: they wait for the ladder alone.
+func over(verb task.Verb, run task.Run) bool {
+	if verb == task.VerbStop || verb == task.VerbRestart {
+		return run.State != task.RunStopping
+	}
+	return run.State == task.RunEnded
+}
+
+// atWork reports whether a process has the run.
+func atWork(run task.Run) bool {
+	return run.State == task.RunStarting || run.State == task.RunRunning || run.State == task.RunStopping
 }
 
 // result is the task as it is now, with what the verb brought about.

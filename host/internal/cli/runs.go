@@ -58,7 +58,7 @@ func (a *app) outcome(ctx context.Context, api *admin.Client, run admin.Run, wai
 	if wait > 0 && run.Live() {
 		p := progress{a: a, task: run.Task}
 		var err error
-		run, err = a.followRun(ctx, api, run, a.deadline(wait), &p)
+		run, err = a.followRun(ctx, api, run, admin.Run.Live, a.deadline(wait), &p)
 		p.close()
 		if err != nil {
 			return err
@@ -192,7 +192,7 @@ func (a *app) runsShow() *cobra.Command {
 			}
 			if wait.d > 0 {
 				p := progress{a: a, task: run.Task}
-				run, err = a.followRun(c.Context(), api, run, a.deadline(wait.d), &p)
+				run, err = a.followRun(c.Context(), api, run, admin.Run.Live, a.deadline(wait.d), &p)
 				p.close()
 				if err != nil {
 					return err
@@ -287,7 +287,7 @@ func (a *app) runsCancel() *cobra.Command {
 				}
 				if v.wait.d > 0 && !done {
 					p := progress{a: a, task: r.Task}
-					r.Run, err = a.followRun(c.Context(), api, r.Run, a.deadline(v.wait.d), &p)
+					r.Run, err = a.followRun(c.Context(), api, r.Run, admin.Run.Live, a.deadline(v.wait.d), &p)
 					p.close()
 					if err != nil {
 						return err

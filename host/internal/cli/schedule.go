@@ -122,7 +122,7 @@ func (a *app) backfillCommand() *cobra.Command {
 			for i, run := range r.Runs {
 				if wait.d > 0 {
 					p := progress{a: a, task: run.Task}
-					run, err = a.followRun(c.Context(), api, run, a.deadline(wait.d), &p)
+					run, err = a.followRun(c.Context(), api, run, admin.Run.Live, a.deadline(wait.d), &p)
 					p.close()
 					if err != nil {
 						return err

@@ -223,7 +223,7 @@ func (a *app) untilSettled(ctx context.Context, api *admin.Client, r admin.Resul
 	p := progress{a: a, task: r.Name, ladder: r.Task.Stop}
 	defer p.close()
 	for i, run := range r.Ended {
-		ended, err := a.followRun(ctx, api, run, end, &p)
+		ended, err := a.followRun(ctx, api, run, onLadder, end, &p)
 		if err != nil {
 			return err
 		}
@@ -251,9 +251,9 @@ func (a *app) untilSettled(ctx context.Context, api *admin.Client, r admin.Resul
 	return a.emit(r, func() { a.sayVerb(r, verb, true) })
 }
 
-// followRun waits until the run has ended and shows each stage of its ladder.
-func (a *app) followRun(ctx context.Context, api *admin.Client, run admin.Run, end time.Time, p *progress) (admin.Run, error) {
-	for run.Live() {
+// followRun waits while the run is going, and shows each stage of its ladder.
+func (a *app) followRun(ctx context.Context, api *admin.Client, run admin.Run, going func(admin.Run) bool, end time.Time, p *progress) (admin.Run, error) {
+	for going(run) {
 		p.show(run)
 		if over(end) {
 			return run, &waitError{"the wait ran out: run " + run.ID + " of " + run.Task + " is " + run.State}
@@ -270,6 +270,10 @@ func (a *app) followRun(ctx context.Context, api *admin.Client, run admin.Run, e
 	}
 	return run, nil
 }
+
+// onLadder reports whether the run is being stopped. One that is not may go on: it was interrupted,
+// and the next start takes it up again.
+func onLadder(run admin.Run) bool { return run.State == "stopping" }
 
 // lookAgain is how often something that moves is looked at.
 const lookAgain = 200 * time.Millisecond

@@ -55,6 +55,17 @@ func (i *instance) schedule(s section, l *loader) {
 			i.find.errorf(at, "continuous { watchdog { timeout = … } } notices a silent task", "task %q is continuous: its run is meant to take for ever", i.node.label)
 		}
 		return
+	case "": // none or several, which was reported; what is wrong inside them is, too
+		if len(i.node.blocks["periodic"]) > 0 {
+			periodic, _ := s.block("periodic")
+			var crons []item
+			d.Schedule, crons = periodic.schedule(l.host.TimeZone)
+			i.compile(periodic, crons)
+		}
+		if len(i.node.blocks["continuous"]) > 0 {
+			continuous, _ := s.block("continuous")
+			continuous.continuous()
+		}
 	}
 	d.StuckAfter = s.duration("stuck_after", max(3*period, defaultStuckAfter), 1)
 }

@@ -41,7 +41,7 @@ func TestDiagnosticsForToolsCarryPlaceHintAndTask(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `[{"severity":"error","summary":"there is no plugin \"exce\" in plugins","hint":"there are: empty, exec, http, limits, looper, strange",` +
+	want := `[{"severity":"error","summary":"there is no plugin \"exce\" in plugins","hint":"did you mean \"exec\"?",` +
 		`"task":"x","file":"a.hcl","line":2,"column":12,"end_line":2,"end_column":18,"snippet":"  plugin = \"exce\""}]`
 	if diff := cmp.Diff(want, s.relative(string(got))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -181,11 +181,9 @@ func TestAnInterruptedRunGoesOnAtTheNextStart(t *testing.T) {
 	for _, name := range []string{"resumes", "drops", "told"} {
 		r := begin(t, h, name, "")
 		s, done, err := h.Client.Stop(t.Context(), name, admin.Verb{Reason: "a break"}, 20*time.Second)
-		if err != nil || !s.Changed {
-			t.Fatalf("stop %s: %+v %v", name, s, err)
+		if err != nil || !s.Changed || !done || s.State != "stopped" {
+			t.Fatalf("stop %s: it is %s, changed %v, done %v, %v", name, s.State, s.Changed, done, err)
 		}
-		_ = done
-		h.UntilState(name, "stopped")
 		if name == "drops" {
 			if r = untilRun(h, r.ID, "ended", isEnded); r.Outcome != "interrupted" || r.Note != "drained half way" || r.EndedIn != "drain" {
 				t.Errorf("%s ended %s in %s, note %q", name, r.Outcome, r.EndedIn, r.Note)

@@ -231,7 +231,11 @@ func (r *Runner) Call(ctx context.Context, id task.ProcessID, method string, inp
 	if session == nil {
 		return nil, &task.Error{Code: task.CodeNotRunning, Detail: fmt.Sprintf("method %q has no process to answer it", method), Remedy: "try again when the task runs"}
 	}
-	return session.Call(ctx, method, input)
+	result, err := session.Call(ctx, method, input)
+	if err != nil && ctx.Err() == nil { // of the method, or of the process that ended under it
+		return nil, &task.Error{Code: task.CodeMethodFailed, Detail: err.Error(), Remedy: "see the task's log"}
+	}
+	return result, err
 }
 
 func (r *Runner) find(id task.ProcessID) *actor {
