@@ -97,7 +97,7 @@ func progressText(p *task.Progress) string {
 	return p.Note
 }
 
-// valuesText names the first few plain values that a task publishes.
+// valuesText names the first few plain values that a task publishes and that say something.
 func valuesText(published map[string]task.Published) string {
 	var parts []string
 	for _, key := range slices.Sorted(maps.Keys(published)) {
@@ -108,6 +108,9 @@ func valuesText(published map[string]task.Published) string {
 		text := string(value)
 		if unquoted, err := strconv.Unquote(text); err == nil {
 			text = unquoted
+		}
+		if text == "" || text == "null" {
+			continue
 		}
 		parts = append(parts, key+" "+text)
 	}

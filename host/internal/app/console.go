@@ -1,8 +1,11 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,31 +19,44 @@ import (
 // every change of state that somebody should know. Runs that end well are many with short periods: a
 // task gets a line for them at most every calm, which counts those before it.
 type console struct {
-	host   *host
-	log    hclog.Logger
-	cancel context.CancelFunc
-	done   sync.WaitGroup
-	well   map[string]*wellEnded // by task
+	host *host
+	log  hclog.Logger
+	done sync.WaitGroup
+	well map[ending]*wellEnded
+	told map[string]standing // by task
 }
 
-// wellEnded is what the console last said of a task's runs that ended well.
+// ending is a way to end well.
+type ending struct {
+	task    string
+	outcome task.Outcome
+}
+
+// wellEnded is what the console last said of a task's runs that ended so.
 type wellEnded struct {
 	said   time.Time
 	unsaid int
 }
 
+// standing is a state that a task has come to. An event is told with the state of now, which several
+// events may have led to.
+type standing struct {
+	state task.State
+	since time.Time
+}
+
 const calm = 10 * time.Second
 
 func (h *host) startConsole() *console {
-	ctx, cancel := context.WithCancel(context.Background())
-	c := &console{host: h, log: h.log, cancel: cancel, well: map[string]*wellEnded{}}
+	c := &console{host: h, log: h.log, well: map[ending]*wellEnded{}, told: map[string]standing{}}
 	wanted := func(e task.Event) bool { return e.Topic == "run" && e.Kind != "progress" || e.Topic == "task" }
 	c.done.Go(func() {
 		for {
 			reader := h.feed.Subscribe(wanted, 4096)
-			err := c.follow(ctx, reader)
+			err := c.follow(reader)
 			reader.Close()
 			if !errors.Is(err, feed.ErrLagged) {
+				c.tellRest()
 				return
 			}
 			c.log.Warn("the log fell behind; some events have no line")
@@ -49,25 +65,26 @@ func (h *host) startConsole() *console {
 	return c
 }
 
+// close ends the feed and returns when all that it brought has been told.
 func (c *console) close() {
-	c.cancel()
+	c.host.feed.Close()
 	c.done.Wait()
 }
 
-func (c *console) follow(ctx context.Context, r *feed.Reader) error {
+func (c *console) follow(r *feed.Reader) error {
 	for {
-		e, err := r.Next(ctx)
+		e, err := r.Next(context.Background())
 		if err != nil {
 			return err
 		}
-		c.tell(ctx, e)
+		c.tell(e)
 	}
 }
 
-func (c *console) tell(ctx context.Context, e task.Event) {
+func (c *console) tell(e task.Event) {
 	switch e.Topic + "." + e.Kind {
 	case "run.ended":
-		c.ended(ctx, e)
+		c.ended(e)
 	case "run.started":
 		c.log.Debug("run started", "task", e.Task, "run", e.Run)
 	case "task.state":
@@ -82,9 +99,11 @@ func (c *console) tell(ctx context.Context, e task.Event) {
 // state tells the states that last: a task that goes between idle and running says so by its runs.
 func (c *console) state(e task.Event) {
 	status, ok := c.host.store.Status(e.Task)
-	if !ok {
+	now := standing{status.State, status.Since}
+	if !ok || c.told[e.Task] == now {
 		return
 	}
+	c.told[e.Task] = now
 	facts := []any{"task", e.Task, "state", string(status.State)}
 	if status.Reason != nil {
 		facts = append(facts, "why", status.Reason.Text)
@@ -95,7 +114,7 @@ func (c *console) state(e task.Event) {
 	case task.Stopped, task.CompletedState, task.Backoff:
 		c.log.Info("task", facts...)
 	case task.Running:
-		if len(status.Running) > 0 && status.Running[0].Trigger == task.TriggerStart {
+		if d, ok := c.host.fleet.Definition(e.Task); ok && d.Mode == task.Continuous {
 			c.log.Info("task", append(facts, "pid", pidOf(status))...)
 		}
 	}
@@ -110,8 +129,8 @@ func pidOf(s task.Status) int {
 	return 0
 }
 
-func (c *console) ended(ctx context.Context, e task.Event) {
-	run, ok, err := c.host.store.Run(ctx, e.Run)
+func (c *console) ended(e task.Event) {
+	run, ok, err := c.host.store.Run(context.Background(), e.Run)
 	if err != nil || !ok {
 		return
 	}
@@ -135,7 +154,7 @@ func (c *console) ended(ctx context.Context, e task.Event) {
 		c.log.Warn(string(run.Outcome), facts...)
 		return
 	}
-	if before, due := c.due(run.Task, run.Ended); due {
+	if before, due := c.due(ending{run.Task, run.Outcome}, run.Ended); due {
 		if before > 0 {
 			facts = append(facts, "before", before)
 		}
@@ -143,12 +162,12 @@ func (c *console) ended(ctx context.Context, e task.Event) {
 	}
 }
 
-// due reports whether a good end of the task gets a line, and how many before it got none.
-func (c *console) due(name string, now time.Time) (before int, due bool) {
-	w := c.well[name]
+// due reports whether a good end gets a line, and how many before it got none.
+func (c *console) due(e ending, now time.Time) (before int, due bool) {
+	w := c.well[e]
 	if w == nil {
 		w = &wellEnded{}
-		c.well[name] = w
+		c.well[e] = w
 	}
 	if now.Sub(w.said) < calm {
 		w.unsaid++
@@ -156,6 +175,18 @@ func (c *console) due(name string, now time.Time) (before int, due bool) {
 	}
 	before, w.said, w.unsaid = w.unsaid, now, 0
 	return before, true
+}
+
+// tellRest counts the good ends that got no line.
+func (c *console) tellRest() {
+	ends := slices.SortedFunc(maps.Keys(c.well), func(a, b ending) int {
+		return cmp.Or(cmp.Compare(a.task, b.task), cmp.Compare(a.outcome, b.outcome))
+	})
+	for _, e := range ends {
+		if n := c.well[e].unsaid; n > 0 {
+			c.log.Info(string(e.outcome), "task", e.task, "more", n)
+		}
+	}
 }
 
 // short rounds a duration to what a person wants to read.

@@ -142,6 +142,8 @@ func assemble(l Loaded, o ServeOptions) (_ *host, err error) {
 // run brings the host up, waits for its end and brings it down: first the tasks, while the API
 // still shows how they end, then the API.
 func (h *host) run(ctx context.Context) error {
+	signals := h.watchSignals()
+	defer signals.close()
 	if err := h.launcher.Sweep(ctx); err != nil {
 		return fmt.Errorf("end what an earlier host left: %w", err)
 	}
@@ -174,6 +176,7 @@ func (h *host) run(ctx context.Context) error {
 	if serveErr := <-served; serveErr != nil {
 		err = errors.Join(err, fmt.Errorf("serve the API: %w", serveErr))
 	}
+	console.close()
 	h.log.Info("stopped", "after", time.Since(h.started).Round(time.Millisecond))
 	return err
 }
@@ -181,8 +184,6 @@ func (h *host) run(ctx context.Context) error {
 // wait returns when somebody asked the host to end: a signal, the API or ctx. A part that broke
 // ends it too.
 func (h *host) wait(ctx context.Context, fleetDone, served chan error) error {
-	signals := h.watchSignals()
-	defer signals.close()
 	select {
 	case <-ctx.Done():
 		return nil

@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/taskhost/taskhost/host/internal/task"
@@ -91,9 +93,23 @@ func (st *state) settle(now time.Time) {
 	st.tellFacts()
 	st.show(now)
 	st.answer(now)
+	st.tellLast()
 	if st.closed {
 		st.do(doneEffect{removed: st.closing == closingRemove})
 	}
+}
+
+// tellLast moves the events behind all else that was decided: who hears of something and looks
+// at it then finds it saved.
+func (st *state) tellLast() {
+	slices.SortStableFunc(st.out, func(a, b effect) int { return cmp.Compare(tells(a), tells(b)) })
+}
+
+func tells(e effect) int {
+	if _, ok := e.(eventEffect); ok {
+		return 1
+	}
+	return 0
 }
 
 func (ticked) apply(*state, time.Time) {}
