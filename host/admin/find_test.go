@@ -12,7 +12,7 @@ import (
 type disk map[string]string
 
 func (d disk) where(w admin.Where) admin.Where {
-	w.Dir = "/work"
+	w.Dir = "/srv"
 	w.Env = func(name string) string { return d["$"+name] }
 	w.Exists = func(path string) bool { _, ok := d[path]; return ok }
 	w.ReadFile = func(path string) ([]byte, error) {
@@ -43,14 +43,14 @@ host {
 		fails       string
 	}{
 		{"the flag first", disk{"$TASKHOST_ADDR": "127.0.0.1:1"}, admin.Where{Addr: "unix:flag.sock"}, "unix:flag.sock", "", ""},
-		{"then the environment", disk{"$TASKHOST_ADDR": "unix:env.sock", "/work/data/admin.sock": ""}, admin.Where{}, "unix:env.sock", "", ""},
-		{"then data_dir of the config", disk{"/work/config.hcl": config, "/work/state/admin.sock": "", "/work/data/admin.sock": ""}, admin.Where{}, "unix:/work/state/admin.sock", "", ""},
-		{"an absolute data_dir", disk{"/work/config.hcl": "host {\n  data_dir = \"/var/th\"\n}", "/var/th/admin.sock": ""}, admin.Where{}, "unix:/var/th/admin.sock", "", ""},
-		{"a data_dir that is no plain text", disk{"/work/config.hcl": "host {\n  data_dir = \"${x}\"\n}", "/work/data/admin.sock": ""}, admin.Where{}, "unix:/work/data/admin.sock", "", ""},
-		{"then ./data", disk{"/work/data/admin.sock": ""}, admin.Where{}, "unix:/work/data/admin.sock", "", ""},
+		{"then the environment", disk{"$TASKHOST_ADDR": "unix:env.sock", "/srv/data/admin.sock": ""}, admin.Where{}, "unix:env.sock", "", ""},
+		{"then data_dir of the config", disk{"/srv/config.hcl": config, "/srv/state/admin.sock": "", "/srv/data/admin.sock": ""}, admin.Where{}, "unix:/work/state/admin.sock", "", ""},
+		{"an absolute data_dir", disk{"/srv/config.hcl": "host {\n  data_dir = \"/var/th\"\n}", "/var/th/admin.sock": ""}, admin.Where{}, "unix:/var/th/admin.sock", "", ""},
+		{"a data_dir that is no plain text", disk{"/srv/config.hcl": "host {\n  data_dir = \"${x}\"\n}", "/srv/data/admin.sock": ""}, admin.Where{}, "unix:/work/data/admin.sock", "", ""},
+		{"then ./data", disk{"/srv/data/admin.sock": ""}, admin.Where{}, "unix:/work/data/admin.sock", "", ""},
 		{"then the installed one", disk{}, admin.Where{}, "unix:" + admin.DefaultSocket, "", ""},
-		{"the token beside the socket", disk{"$TASKHOST_ADDR": "127.0.0.1:1", "/work/data/admin.token": "th_x\n"}, admin.Where{}, "127.0.0.1:1", "th_x", ""},
-		{"the token of the environment", disk{"$TASKHOST_ADDR": "127.0.0.1:1", "$TASKHOST_TOKEN": " th_y ", "/work/data/admin.token": "th_x"}, admin.Where{}, "127.0.0.1:1", "th_y", ""},
+		{"the token beside the socket", disk{"$TASKHOST_ADDR": "127.0.0.1:1", "/srv/data/admin.token": "th_x\n"}, admin.Where{}, "127.0.0.1:1", "th_x", ""},
+		{"the token of the environment", disk{"$TASKHOST_ADDR": "127.0.0.1:1", "$TASKHOST_TOKEN": " th_y ", "/srv/data/admin.token": "th_x"}, admin.Where{}, "127.0.0.1:1", "th_y", ""},
 		{"a token file of the environment", disk{"$TASKHOST_ADDR": "127.0.0.1:1", "$TASKHOST_TOKEN_FILE": "/t", "/t": "th_z"}, admin.Where{}, "127.0.0.1:1", "th_z", ""},
 		{"a token file by flag", disk{"$TASKHOST_TOKEN": "th_y", "/t": "th_z"}, admin.Where{Addr: "127.0.0.1:1", TokenFile: "/t"}, "127.0.0.1:1", "th_z", ""},
 		{"a token file that is not there", disk{}, admin.Where{Addr: "127.0.0.1:1", TokenFile: "/t"}, "", "", "-token-file"},
@@ -75,7 +75,7 @@ func FuzzFindReadsAnyConfig(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, config string) {
-		if _, err := admin.Find(disk{"/work/config.hcl": config}.where(admin.Where{})); err != nil {
+		if _, err := admin.Find(disk{"/srv/config.hcl": config}.where(admin.Where{})); err != nil {
 			t.Error(err)
 		}
 	})
