@@ -44,10 +44,10 @@ host {
 	}{
 		{"the flag first", disk{"$TASKHOST_ADDR": "127.0.0.1:1"}, admin.Where{Addr: "unix:flag.sock"}, "unix:flag.sock", "", ""},
 		{"then the environment", disk{"$TASKHOST_ADDR": "unix:env.sock", "/srv/data/admin.sock": ""}, admin.Where{}, "unix:env.sock", "", ""},
-		{"then data_dir of the config", disk{"/srv/config.hcl": config, "/srv/state/admin.sock": "", "/srv/data/admin.sock": ""}, admin.Where{}, "unix:/work/state/admin.sock", "", ""},
+		{"then data_dir of the config", disk{"/srv/config.hcl": config, "/srv/state/admin.sock": "", "/srv/data/admin.sock": ""}, admin.Where{}, "unix:/srv/state/admin.sock", "", ""},
 		{"an absolute data_dir", disk{"/srv/config.hcl": "host {\n  data_dir = \"/var/th\"\n}", "/var/th/admin.sock": ""}, admin.Where{}, "unix:/var/th/admin.sock", "", ""},
-		{"a data_dir that is no plain text", disk{"/srv/config.hcl": "host {\n  data_dir = \"${x}\"\n}", "/srv/data/admin.sock": ""}, admin.Where{}, "unix:/work/data/admin.sock", "", ""},
-		{"then ./data", disk{"/srv/data/admin.sock": ""}, admin.Where{}, "unix:/work/data/admin.sock", "", ""},
+		{"a data_dir that is no plain text", disk{"/srv/config.hcl": "host {\n  data_dir = \"${x}\"\n}", "/srv/data/admin.sock": ""}, admin.Where{}, "unix:/srv/data/admin.sock", "", ""},
+		{"then ./data", disk{"/srv/data/admin.sock": ""}, admin.Where{}, "unix:/srv/data/admin.sock", "", ""},
 		{"then the installed one", disk{}, admin.Where{}, "unix:" + admin.DefaultSocket, "", ""},
 		{"the token beside the socket", disk{"$TASKHOST_ADDR": "127.0.0.1:1", "/srv/data/admin.token": "th_x\n"}, admin.Where{}, "127.0.0.1:1", "th_x", ""},
 		{"the token of the environment", disk{"$TASKHOST_ADDR": "127.0.0.1:1", "$TASKHOST_TOKEN": " th_y ", "/srv/data/admin.token": "th_x"}, admin.Where{}, "127.0.0.1:1", "th_y", ""},
