@@ -104,8 +104,8 @@ type ActionResult struct {
 // ActionOnTask is what an action did to one task.
 type ActionOnTask struct {
 	Task    string   `json:"task"`
-	Status  int      `json:"status"` // as the verb on this task alone would have answered
-	Changed bool     `json:"changed"`
+	Status  int      `json:"status"`  // as the verb on this task alone would have answered
+	Changed bool     `json:"changed"` // in a dry run: would be
 	State   string   `json:"state,omitempty"`
 	Run     string   `json:"run,omitempty"` // the new one, of run
 	Problem *Problem `json:"problem,omitempty"`

@@ -80,10 +80,25 @@ func (p Plugin) version() string {
 	if p.Version != "" {
 		return p.Version
 	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
+	info, ok := debug.ReadBuildInfo()
+	switch {
+	case !ok || info.Main.Version == "":
+		return devel
+	case info.Main.Path == modulePath:
+		return released(info.Main.Version)
 	}
-	return "(devel)"
+	return info.Main.Version
+}
+
+// devel is what the go command calls the version of a build outside of any release.
+const devel = "(devel)"
+
+// released is a version of this module; a build from its tree has that of the tree.
+func released(version string) string {
+	if version == devel || version == "" {
+		return wire.Release
+	}
+	return version
 }
 
 const modulePath = "github.com/taskhost/taskhost"
@@ -95,7 +110,7 @@ func moduleVersion() string {
 		return ""
 	}
 	if info.Main.Path == modulePath {
-		return info.Main.Version
+		return released(info.Main.Version)
 	}
 	for _, m := range info.Deps {
 		if m.Path != modulePath {

@@ -11,6 +11,9 @@ const (
 	// ProtocolVersion is the version of the wire that this module speaks.
 	ProtocolVersion = 1
 
+	// Release is the version of this module's tree, for builds that carry none of their own.
+	Release = "0.1.0"
+
 	// ServiceName is the name under which go-plugin dispenses the Task service.
 	ServiceName = "task"
 

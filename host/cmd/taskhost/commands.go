@@ -14,10 +14,8 @@ import (
 	"github.com/taskhost/taskhost/host/internal/app"
 	"github.com/taskhost/taskhost/host/internal/cli"
 	"github.com/taskhost/taskhost/host/internal/config"
+	"github.com/taskhost/taskhost/sdk/wire"
 )
-
-// release is the version of this tree, for builds that carry none of their own.
-const release = "0.1.0"
 
 // commands are what the command line does without asking a host.
 func commands() cli.Commands {
@@ -29,7 +27,7 @@ func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		return info.Main.Version
 	}
-	return release
+	return wire.Release
 }
 
 func serve(ctx context.Context, o cli.ServeOptions) error {

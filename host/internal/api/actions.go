@@ -14,7 +14,7 @@ var actionVerbs = []task.Verb{
 }
 
 // act does one verb to every task that is selected. What one task refuses does not keep the others
-// from it.
+// from it. A dry run says what would change and be refused.
 func (a *API) act(r *request) (any, error) {
 	wait, err := r.wait()
 	if err != nil {
@@ -41,18 +41,17 @@ func (a *API) act(r *request) (any, error) {
 		}
 		out.Matched++
 		item := admin.ActionOnTask{Task: d.Name, Status: http.StatusOK, State: string(s.State)}
-		if !q.DryRun {
-			reply, problem := a.actOn(r, d, c)
-			item.Problem = problem
-			if problem != nil {
-				item.Status = problem.Status
-			} else {
-				item.Changed, item.State = reply.Changed, string(reply.Status.State)
-				if len(reply.Runs) > 0 && c.Verb == task.VerbRun {
-					item.Run = reply.Runs[0].ID
-				}
-				replies = append(replies, reply)
+		switch reply, problem := a.actOn(r, d, c); {
+		case problem != nil:
+			item.Problem, item.Status = problem, problem.Status
+		case q.DryRun:
+			item.Changed = reply.Changed // would be
+		default:
+			item.Changed, item.State = reply.Changed, string(reply.Status.State)
+			if len(reply.Runs) > 0 && c.Verb == task.VerbRun {
+				item.Run = reply.Runs[0].ID
 			}
+			replies = append(replies, reply)
 		}
 		out.Results = append(out.Results, item)
 	}
@@ -101,7 +100,7 @@ func (a *API) actionCommand(q admin.Action, who Identity) (task.Command, error) 
 	if err := a.checkUntil(q.Until.Time); err != nil {
 		return c, err
 	}
-	c.Until, c.CatchUp, c.Input = q.Until.Time, q.CatchUp, q.Input
+	c.Until, c.CatchUp, c.Input, c.DryRun = q.Until.Time, q.CatchUp, q.Input, q.DryRun
 	if q.Overlap != "" {
 		if c.Overlap, err = choice(task.CodeInvalid, "overlap", q.Overlap, overlaps); err != nil {
 			return c, err

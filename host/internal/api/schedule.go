@@ -156,12 +156,15 @@ func (a *API) backfill(r *request) (any, error) {
 		c.Slots = append(c.Slots, s.At)
 		out.Slots = append(out.Slots, admin.At(s.At))
 	}
-	if b.DryRun || len(found) == 0 {
+	if len(found) == 0 {
 		return out, nil
 	}
 	reply, err := a.Fleet.Command(r.Context(), d.Name, c)
 	if err != nil {
 		return nil, err
+	}
+	if b.DryRun {
+		return out, nil
 	}
 	out.Changed = reply.Changed
 	done, err := a.await(r.Context(), d.Name, wait, func() bool { return a.done(r.Context(), c.Verb, reply) })

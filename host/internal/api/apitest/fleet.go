@@ -112,12 +112,17 @@ func (f *Fleet) Call(ctx context.Context, name, method string, input json.RawMes
 func (f *Fleet) Command(_ context.Context, name string, c task.Command) (task.Reply, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.commands = append(f.commands, c)
+	if !c.DryRun {
+		f.commands = append(f.commands, c)
+	}
 	d, ok := f.defs[name]
 	if !ok {
 		return task.Reply{}, &task.Error{Code: task.CodeTaskUnknown, Detail: fmt.Sprintf("there is no task %q", name)}
 	}
 	s, _ := f.store.Status(name)
+	if c.DryRun {
+		return task.Reply{Changed: true, Status: s}, nil
+	}
 	switch c.Verb {
 	case task.VerbRun, task.VerbRetry, task.VerbBackfill:
 		return f.run(d, s, c)
