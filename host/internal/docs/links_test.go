@@ -6,9 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/taskhost/taskhost/host/internal/api"
 )
 
 var link = regexp.MustCompile(`\]\(([^)\s]*)\)`)
@@ -93,6 +96,26 @@ func TestGoInTheDocumentationParses(t *testing.T) {
 			}
 			if err != nil {
 				t.Errorf("%s:%d: %v", page, b.line, err)
+			}
+		}
+	}
+}
+
+var route = regexp.MustCompile(`/v1/[a-z0-9_/-]+`)
+
+func TestRoutesInTheDocumentationExist(t *testing.T) {
+	t.Parallel()
+	var known []*regexp.Regexp
+	placeholder := regexp.MustCompile(`\\\{[a-z]+\\\}`)
+	for _, r := range api.Reference() {
+		known = append(known, regexp.MustCompile("^"+placeholder.ReplaceAllString(regexp.QuoteMeta(r.Path), `[^/]+`)+"$"))
+	}
+	for page, text := range pages(t) {
+		for _, path := range route.FindAllString(text, -1) {
+			path = strings.TrimSuffix(path, "/")
+			exists := func(r *regexp.Regexp) bool { return r.MatchString(path) || path == "/v1/openapi" }
+			if !strings.Contains(page, "reference") && !slices.ContainsFunc(known, exists) {
+				t.Errorf("%s: there is no route %s", page, path)
 			}
 		}
 	}
