@@ -20,6 +20,7 @@ type Config struct {
 	Fails   int           `task:"fails,optional" default:"1000000" doc:"only so many attempts of a run fail"`
 	Extend  time.Duration `task:"extend,optional" default:"0s" doc:"more time that a run asks for"`
 	Cursor  bool          `task:"cursor,optional" doc:"the run saves values of its own"`
+	Say     string        `task:"say,optional" doc:"line of each run in the log"`
 	Journal string        `task:"journal,optional" doc:"file that gets a line at the beginning and the end of each run"`
 	Ready   bool          `task:"ready,optional" default:"true" doc:"a continuous run becomes ready"`
 	Beat    time.Duration `task:"beat,optional" default:"0s" doc:"a continuous run gives a sign of life so often"`
@@ -72,6 +73,9 @@ func work(ctx context.Context, h *task.Host, c Config, in Input) (Result, error)
 		if err := h.Commit(ctx, task.SaveRun("cursor", 1)); err != nil {
 			return r, err
 		}
+	}
+	if c.Say != "" {
+		h.Log().Info(c.Say)
 	}
 	h.Progress(1, 2, "half way")
 	if c.Extend > 0 {
