@@ -167,6 +167,7 @@ func (c *command) validate(args []string) int {
 	file := f.String("c", "", "`file` with the content of a task's config block")
 	typ := f.String("type", "", "task `type`; may be left out when there is one")
 	wired := f.Bool("wire", false, "read msgpack from stdin, print the problems as JSON")
+	many := f.Bool("many", false, "with -wire: read a JSON list of configs, each msgpack in base64, and print a list")
 	if !c.parse(f, args) {
 		return exitUsage
 	}
@@ -175,7 +176,7 @@ func (c *command) validate(args []string) int {
 		return exitUsage
 	}
 	if *wired {
-		return c.validateWire(t)
+		return c.validateWire(t, *many)
 	}
 	if *file == "" {
 		fmt.Fprintln(c.err, "validate: name a file with -c")
@@ -193,24 +194,47 @@ func (c *command) validate(args []string) int {
 // maxConfig bounds a config that is read, in bytes.
 const maxConfig = wire.MaxMessage
 
-func (c *command) validateWire(t *session.Type) int {
-	data, err := io.ReadAll(io.LimitReader(c.in, maxConfig+1))
-	if err == nil && len(data) > maxConfig {
-		err = fmt.Errorf("it has more than %s", schema.FormatBytes(maxConfig))
+// maxConfigs bounds a list of configs that is read, in bytes.
+const maxConfigs = 4 * maxConfig
+
+// problems is the answer for one config.
+type problems struct {
+	Problems []schema.Problem `json:"problems"`
+}
+
+// validateWire checks one config, or with many a list of them: a host that checks hundreds starts
+// the plugin a few times only.
+func (c *command) validateWire(t *session.Type, many bool) int {
+	most := maxConfig
+	if many {
+		most = maxConfigs
+	}
+	data, err := io.ReadAll(io.LimitReader(c.in, int64(most)+1))
+	if err == nil && len(data) > most {
+		err = fmt.Errorf("it has more than %s", schema.FormatBytes(int64(most)))
+	}
+	configs := [][]byte{data}
+	if err == nil && many {
+		err = json.Unmarshal(data, &configs)
 	}
 	if err != nil {
 		return c.fail(fmt.Errorf("cannot read the config from stdin: %w", err))
 	}
-	_, problems, err := t.Check(data)
-	if err != nil {
-		return c.fail(fmt.Errorf("cannot check the config: %w", err))
+	answers := make([]problems, 0, len(configs))
+	for _, config := range configs {
+		_, found, err := t.Check(config)
+		if err != nil {
+			return c.fail(fmt.Errorf("cannot check the config: %w", err))
+		}
+		if found == nil {
+			found = []schema.Problem{}
+		}
+		answers = append(answers, problems{found})
 	}
-	if problems == nil {
-		problems = []schema.Problem{}
+	var answer any = answers
+	if !many {
+		answer = answers[0]
 	}
-	answer := struct {
-		Problems []schema.Problem `json:"problems"`
-	}{problems}
 	if err := json.NewEncoder(c.out).Encode(answer); err != nil {
 		return c.fail(fmt.Errorf("cannot print the problems: %w", err))
 	}

@@ -105,6 +105,28 @@ func TestCommandLine(t *testing.T) {
 			}
 		}
 	})
+	t.Run("validate many on the wire", func(t *testing.T) {
+		good, bad := []byte("\x84\xa4name\xa3ann\xa5pause\xa20s\xa5times\x01\xa5token\xc0"), []byte("\x84\xa4name\xa6nobody\xa5pause\xa20s\xa5times\x01\xa5token\xc0")
+		for _, c := range []struct {
+			configs [][]byte
+			code    int
+			want    string
+		}{
+			{[][]byte{good, bad, good}, 0, `[{"problems":[]},{"problems":[{"path":[{"attr":"name"}],"summary":"nobody cannot be greeted"}]},{"problems":[]}]` + "\n"},
+			{[][]byte{}, 0, "[]\n"},
+			{[][]byte{good, []byte("garbage")}, 1, ""},
+		} {
+			stdin, err := json.Marshal(c.configs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, _, code := p.Command(stdin, "validate", "-wire", "-many", "-type", "greet")
+			equal(t, "exit code", code, c.code)
+			if diff := cmp.Diff(c.want, out); diff != "" {
+				t.Error(diff)
+			}
+		}
+	})
 	t.Run("a wrong declaration is named", func(t *testing.T) {
 		_, stderr, code := tasktest.Binary(t, "testdata/broken").Command(nil, "describe")
 		equal(t, "exit code", code, 2)

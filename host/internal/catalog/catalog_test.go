@@ -106,18 +106,23 @@ func TestOpenDescribesARealPluginAndValidatesItsConfigs(t *testing.T) {
 	if info, err := os.Stat(s.cfg.CopyDir); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("directory %v %v", info, err)
 	}
-	for count, want := range map[int64]int{1: 0, 7: 1} {
+	var configs [][]byte
+	for _, count := range []int64{1, 7, 2} {
 		value := cty.ObjectVal(map[string]cty.Value{"url": cty.StringVal("http://x"), "count": cty.NumberIntVal(count)})
 		config, err := msgpack.Marshal(value, value.Type())
 		if err != nil {
 			t.Fatal(err)
 		}
-		problems, err := s.c.Validate(context.Background(), p, "check", config)
-		if err != nil || len(problems) != want {
-			t.Errorf("count %d: %v, %v", count, problems, err)
-		}
+		configs = append(configs, config)
 	}
-	if _, err := s.c.Validate(context.Background(), p, "checks", nil); err == nil || !strings.Contains(err.Error(), "did you mean") {
+	problems, err := s.c.Validate(context.Background(), p, "check", configs)
+	if err != nil || len(problems) != 3 || len(problems[0]) != 0 || len(problems[1]) != 1 || len(problems[2]) != 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+	if problems, err := s.c.Validate(context.Background(), p, "check", append(configs, []byte("garbage"))); err == nil {
+		t.Errorf("garbage: %v", problems)
+	}
+	if _, err := s.c.Validate(context.Background(), p, "checks", configs); err == nil || !strings.Contains(err.Error(), "did you mean") {
 		t.Errorf("unknown type: %v", err)
 	}
 }

@@ -118,26 +118,39 @@ func usable(t wire.Type) error {
 	return nil
 }
 
-// Validate runs the plugin's own checks of a config of one type, given as msgpack, and
-// returns what is wrong with it.
-func (c *Catalog) Validate(ctx context.Context, p *Plugin, typ string, config []byte) ([]schema.Problem, error) {
-	if c.cfg.Offline {
-		return nil, nil // nothing may be executed
+// Validate runs the plugin's own checks of configs of one type, each given as msgpack, in one
+// process, and returns what is wrong with each. When it fails, it is not known which of
+// them the plugin could not check.
+func (c *Catalog) Validate(ctx context.Context, p *Plugin, typ string, configs [][]byte) ([][]schema.Problem, error) {
+	out := make([][]schema.Problem, len(configs))
+	if c.cfg.Offline || len(configs) == 0 {
+		return out, nil // nothing may be executed
 	}
-	out, exit, err := c.execute(ctx, p, config, "validate", "-wire", "-type", typ)
+	list, err := json.Marshal(configs)
+	if err != nil {
+		return nil, err
+	}
+	text, exit, err := c.execute(ctx, p, list, "validate", "-wire", "-many", "-type", typ)
 	if err != nil {
 		return nil, p.unable("validate", err, exit)
-	}
-	var answer struct {
-		Problems []schema.Problem `json:"problems"`
 	}
 	if exit.Code != 0 {
 		return nil, fmt.Errorf("plugin %q cannot check a config of type %q: %s%s", p.Name, typ, exit.Text(), lastWords(exit))
 	}
-	if err := json.Unmarshal(out, &answer); err != nil {
+	var answers []struct {
+		Problems []schema.Problem `json:"problems"`
+	}
+	err = json.Unmarshal(text, &answers)
+	if err == nil && len(answers) != len(configs) {
+		err = fmt.Errorf("it has %d parts for %d configs", len(answers), len(configs))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("plugin %q cannot check a config of type %q: read its answer: %w", p.Name, typ, err)
 	}
-	return answer.Problems, nil
+	for i, a := range answers {
+		out[i] = a.Problems
+	}
+	return out, nil
 }
 
 // execute runs the copy in an empty directory with nothing in its environment but PATH.

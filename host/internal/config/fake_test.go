@@ -98,8 +98,20 @@ func (f fakePlugins) Open(_ context.Context, spec catalog.Spec) (*catalog.Plugin
 
 func (f fakePlugins) List(string) ([]string, error) { return sortedKeys(f.plugins), nil }
 
-// Validate refuses limits whose least is above most.
-func (f fakePlugins) Validate(_ context.Context, p *catalog.Plugin, _ string, msgpack []byte) ([]schema.Problem, error) {
+// Validate asks for each config.
+func (f fakePlugins) Validate(_ context.Context, p *catalog.Plugin, _ string, configs [][]byte) (out [][]schema.Problem, err error) {
+	for _, config := range configs {
+		found, err := f.validate(p, config)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, found)
+	}
+	return out, nil
+}
+
+// validate refuses limits whose least is above most.
+func (f fakePlugins) validate(p *catalog.Plugin, msgpack []byte) ([]schema.Problem, error) {
 	var c limitsConfig
 	if err := schema.Unmarshal(p.Description.Types[0].Config, msgpack, &c); err != nil {
 		return nil, err

@@ -127,27 +127,82 @@ func attributeDoc(b schema.Body, name string) string {
 	return ""
 }
 
+// What a plugin checks in one process: so many configs, together of about so many bytes.
+const (
+	maxBatch      = 64
+	maxBatchBytes = 256 << 10
+)
+
+// key is the same for checks that have the same answer.
+func (c *check) key() string { return c.kind() + string(c.instance.def.Config.Msgpack) }
+
+// kind is the same for checks that one process can make.
+func (c *check) kind() string { return c.plugin.name + "\x00" + c.typ + "\x00" }
+
+// batches groups checks that one process can make.
+func batches(checks []*check) (out [][]*check) {
+	open := map[string][]*check{}
+	bytes := map[string]int{}
+	for _, c := range checks {
+		kind, size := c.kind(), len(c.instance.def.Config.Msgpack)
+		if len(open[kind]) == maxBatch || len(open[kind]) > 0 && bytes[kind]+size > maxBatchBytes {
+			out = append(out, open[kind])
+			open[kind], bytes[kind] = nil, 0
+		}
+		open[kind] = append(open[kind], c)
+		bytes[kind] += size
+	}
+	for _, kind := range sortedKeys(open) {
+		out = append(out, open[kind])
+	}
+	return out
+}
+
+// ask makes the checks of one batch. When that fails, each is made alone, so that it is
+// known which of them the plugin cannot make.
+func (l *loader) ask(batch []*check) {
+	configs := make([][]byte, 0, len(batch))
+	for _, c := range batch {
+		configs = append(configs, c.instance.def.Config.Msgpack)
+	}
+	first := batch[0]
+	answers, err := l.binaries.Validate(l.ctx, first.plugin.opened, first.typ, configs)
+	if err != nil && len(batch) > 1 && l.ctx.Err() == nil {
+		for i := range batch {
+			l.ask(batch[i : i+1])
+		}
+		return
+	}
+	for i, c := range batch {
+		if c.err = err; err == nil {
+			c.problems = answers[i]
+		}
+	}
+}
+
 // askPlugins lets the plugins check the configs that they were given, some side by
 // side. Equal configs of one type are asked about once.
 func (l *loader) askPlugins(checks []*check) {
 	asked := map[string]*check{}
+	var distinct []*check
+	for _, c := range checks {
+		if asked[c.key()] == nil {
+			asked[c.key()] = c
+			distinct = append(distinct, c)
+		}
+	}
 	var group errgroup.Group
 	group.SetLimit(atOnce)
-	for _, c := range checks {
-		key := c.plugin.name + "\x00" + c.typ + "\x00" + string(c.instance.def.Config.Msgpack)
-		if asked[key] != nil {
-			continue
-		}
-		asked[key] = c
+	for _, batch := range batches(distinct) {
 		group.Go(func() error {
-			c.problems, c.err = l.binaries.Validate(l.ctx, c.plugin.opened, c.typ, c.instance.def.Config.Msgpack)
+			l.ask(batch)
 			return nil
 		})
 	}
 	_ = group.Wait() // every error is kept beside its check
 
 	for _, c := range checks {
-		first := asked[c.plugin.name+"\x00"+c.typ+"\x00"+string(c.instance.def.Config.Msgpack)]
+		first := asked[c.key()]
 		i := c.instance
 		if first.err != nil {
 			i.find.errorf(i.plugin.at(), "", "plugin %s could not check the config of task %q: %s", c.plugin.name, i.node.label, clip(first.err.Error()))

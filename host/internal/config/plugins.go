@@ -24,8 +24,9 @@ type Plugins interface {
 	Open(ctx context.Context, spec catalog.Spec) (*catalog.Plugin, error)
 	// List names the plugins in a directory.
 	List(dir string) ([]string, error)
-	// Validate lets the plugin check a decoded config of one of its types.
-	Validate(ctx context.Context, plugin *catalog.Plugin, typ string, msgpack []byte) ([]schema.Problem, error)
+	// Validate lets the plugin check decoded configs of one of its types, and returns what is wrong
+	// with each.
+	Validate(ctx context.Context, plugin *catalog.Plugin, typ string, msgpacks [][]byte) ([][]schema.Problem, error)
 }
 
 // Plugin is one plugin of the configuration.
