@@ -41,6 +41,11 @@ func TestAfterDriftsByTheWorkAndEveryDoesNot(t *testing.T) {
 			t.Errorf("drifting began again after %v; want the delay and the work, 300ms at least", gap)
 		}
 	}
+	for _, r := range drifting {
+		if r.Duration == nil || r.Duration.Duration() < 100*time.Millisecond {
+			t.Errorf("a run of drifting took %v; its work takes 100ms", r.Duration)
+		}
+	}
 	steady := ended(h, "steady", n)
 	for i := 1; i < n; i++ {
 		if off := steady[i].Slot.Sub(steady[0].Slot.Time) % (200 * time.Millisecond); off != 0 {

@@ -16,7 +16,7 @@ const (
 	catchUpDefault = 12 * time.Hour
 
 	// catchUpMax is how many slots the policy "all" runs when it does not say.
-	catchUpMax = 100
+	catchUpMax = 10
 )
 
 // Due says what becomes of the slots that have passed.

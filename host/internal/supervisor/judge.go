@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"cmp"
+	"time"
 
 	"github.com/taskhost/taskhost/host/internal/task"
 )
@@ -15,6 +16,7 @@ type verdict struct {
 	stack   string
 	note    string
 	exit    *task.ExitCause
+	at      time.Time // when author code returned; zero is now
 }
 
 func (v verdict) err() *task.RunError {

@@ -183,17 +183,26 @@ func (st *state) enteredRun(p *process, e task.RunEntered, now time.Time) {
 		return
 	}
 	r.entered, r.sign = true, now
+	at := said(e.At, now)
 	if r.Started.IsZero() {
-		r.Started = now
+		r.Started = at
 	}
 	if r.State == task.RunStarting {
 		r.State = task.RunRunning
 	}
 	st.launchFails = 0
-	r.moment("running", "", now)
+	r.moment("running", "", at)
 	st.tell("run", "started", r.ID, "", now)
 	st.save(r)
 	st.dirty = true
+}
+
+// said is a time that the plugin gives for what is reported only now; zero is not given.
+func said(at, now time.Time) time.Time {
+	if at.IsZero() || at.After(now) {
+		return now
+	}
+	return at
 }
 
 // returnedRun: author code has returned.
@@ -213,6 +222,7 @@ func (st *state) returnedRun(p *process, e task.RunReturned, now time.Time) {
 		p.info.State = p.phase.text()
 	}
 	p.tainted = p.tainted || st.perRun() || v.class == task.ErrorPanic || st.def.Mode == task.Continuous && v.outcome.Failure()
+	v.at = said(e.At, now)
 	st.attemptEnded(r, v, e.Result.RetryAfter, now)
 }
 
@@ -223,7 +233,7 @@ func (st *state) attemptEnded(r *run, v verdict, asked time.Duration, now time.T
 	if n := len(r.Attempts); n > 0 {
 		r.Attempts = slices.Clone(r.Attempts)
 		a := &r.Attempts[n-1]
-		a.Ended, a.Outcome, a.Error, a.Exit = now, v.outcome, v.err(), v.exit
+		a.Ended, a.Outcome, a.Error, a.Exit = said(v.at, now), v.outcome, v.err(), v.exit
 	}
 	if r.Stop != nil {
 		done := *r.Stop
@@ -242,7 +252,7 @@ func (st *state) attemptEnded(r *run, v verdict, asked time.Duration, now time.T
 		st.waitForStart(r, now)
 	case v.outcome.Failure() && st.retries(r, v, asked, now):
 	default:
-		st.endRun(r, now)
+		st.endRunAt(r, said(v.at, now), now)
 	}
 }
 
@@ -318,9 +328,12 @@ func (r *run) failedAttempts() int {
 }
 
 // endRun is the end of a run, whose Outcome, EndedIn and Error are set.
-func (st *state) endRun(r *run, now time.Time) {
-	r.State, r.Ended, r.Waiting, r.Deadline = task.RunEnded, now, nil, time.Time{}
-	r.moment("ended", string(r.Outcome), now)
+func (st *state) endRun(r *run, now time.Time) { st.endRunAt(r, now, now) }
+
+// endRunAt is endRun for a run whose author code returned a moment ago.
+func (st *state) endRunAt(r *run, at, now time.Time) {
+	r.State, r.Ended, r.Waiting, r.Deadline = task.RunEnded, at, nil, time.Time{}
+	r.moment("ended", string(r.Outcome), at)
 	st.leaveGroups(r)
 	st.runs = slices.DeleteFunc(st.runs, func(other *run) bool { return other == r })
 	st.save(r)
