@@ -31,7 +31,7 @@ func TestTasksStartAndStopInTheOrderOfTheirDependencies(t *testing.T) {
 	file := filepath.Join(dir, "journal")
 	journal := "journal = \"" + file + "\""
 	needs := func(text string) string { return "depends_on = { " + text + " }\n" }
-	h := stageWith(t, admintest.Options{Dir: dir, HCL: "" +
+	h := stageWith(t, admintest.Options{Dir: dir, HCL: brisk +
 		actor("base", "continuous {}", `until = "drain"`, journal) +
 		actor("migrate", needs("base = \"ready\"")+"periodic {\n every = \"10h\"\n run_on_start = true\n }", journal) +
 		actor("app", needs("migrate = \"succeeded\"")+"continuous {}", `until = "drain"`, journal) +
