@@ -20,9 +20,16 @@ func (a *API) definitionOf(name string) (task.Definition, error) {
 	if d, ok := a.Fleet.Definition(name); ok {
 		return d, nil
 	}
-	var names []string
+	var names, instances []string
 	for _, d := range a.Fleet.Definitions() {
 		names = append(names, d.Name)
+		if d.Block == name {
+			instances = append(instances, d.Name)
+		}
+	}
+	if len(instances) > 0 {
+		return task.Definition{}, refuse(task.CodeTaskUnknown, "%q is a block with %d tasks", name, len(instances)).
+			with("name one, such as %q; an action with name=%s.* commands all", instances[0], name).of(name, "")
 	}
 	return task.Definition{}, unknown(task.CodeTaskUnknown, "task", name, "taskhost status lists the tasks", names).of(name, "")
 }

@@ -17,10 +17,13 @@ const actorPlugin = "host/internal/e2e/actor"
 // hosts bounds how many hosts of this package's tests live at a time.
 var hosts = make(chan struct{}, 4)
 
+// brisk keeps the end of a test short, whatever its tasks are deaf to.
+const brisk = "defaults {\n  stop {\n    drain = \"300ms\"\n    cancel = \"1s\"\n  }\n}\n"
+
 // stage starts a host whose tasks are actors.
 func stage(t *testing.T, hcl string) *admintest.Host {
 	t.Helper()
-	return stageWith(t, admintest.Options{HCL: hcl})
+	return stageWith(t, admintest.Options{HCL: brisk + hcl})
 }
 
 func stageWith(t *testing.T, o admintest.Options) *admintest.Host {

@@ -213,6 +213,9 @@ func TestOneActionCommandsManyTasks(t *testing.T) {
 	}
 	_, err = h.Task(t.Context(), "each")
 	wantProblem(t, err, 404, "task_unknown")
+	if p := admin.AsProblem(err); p == nil || !strings.Contains(p.Remedy, `"each.x"`) {
+		t.Errorf("the remedy names no instance: %v", p)
+	}
 }
 
 func TestTheHostPausesAndDrainsAsAWhole(t *testing.T) {

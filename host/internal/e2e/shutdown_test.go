@@ -38,7 +38,7 @@ func TestASignalEndsTheHostGracefully(t *testing.T) {
 	h := stage(t, ""+
 		actor("drains", "continuous {}", `until = "drain"`)+
 		actor("slow", "continuous {}\n stop {\n drain = \"700ms\"\n cancel = \"1s\"\n }", `until = "cancel"`)+
-		actor("job", "on_demand {}", `work = "500ms"`)+
+		actor("job", "on_demand {}\n stop { drain = \"10s\" }", `work = "500ms"`)+
 		actor("beat", "periodic { every = \"100ms\" }"))
 	for _, name := range []string{"drains", "slow"} {
 		untilTask(h, name, "is at work", func(t admin.Task) bool { return t.State == "running" && t.Ready })

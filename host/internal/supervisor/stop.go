@@ -215,30 +215,31 @@ func (st *state) keepWaiting(now time.Time) {
 // extend answers author code that asks for more time.
 func (st *state) extend(p *process, e task.Extension, now time.Time) {
 	r := p.run
-	ok := r != nil && r.ID == e.Run && st.extendRun(r, now.Add(e.By), now)
+	ok := r != nil && r.ID == e.Run && st.extendRun(r, e.By, now)
 	st.do(grantEffect{id: p.id, request: e.Request, granted: ok})
 }
 
-// extendRun moves the deadline that is next for the run: the drain's, else the attempt's.
+// extendRun moves the deadline that is next for the run, the drain's or else the attempt's, by that much.
 // A wish that goes beyond a bound is refused as a whole.
-func (st *state) extendRun(r *run, until, now time.Time) bool {
+func (st *state) extendRun(r *run, by time.Duration, now time.Time) bool {
 	r.sign, r.silent = now, false
-	bound := func(from time.Time) bool { return st.def.MaxTimeout > 0 && until.Sub(from) > st.def.MaxTimeout }
+	bound := func(from, until time.Time) bool { return st.def.MaxTimeout > 0 && until.Sub(from) > st.def.MaxTimeout }
 	switch r.stage() {
 	case task.StageNone:
-		if r.Deadline.IsZero() || !until.After(r.Deadline) {
+		if r.Deadline.IsZero() || by <= 0 {
 			return true
 		}
-		if bound(r.began) {
+		until := r.Deadline.Add(by)
+		if bound(r.began, until) {
 			return false
 		}
 		r.Deadline = until
 	case task.StageDrain:
-		if !until.After(r.Stop.Deadline) {
+		if by <= 0 {
 			return true
 		}
-		cancel := st.ladder(now).Cancel
-		if bound(r.Stop.Began) || st.closing == closingShutdown && until.Add(cancel+task.KillBound).After(st.shutdownBy) {
+		cancel, until := st.ladder(now).Cancel, r.Stop.Deadline.Add(by)
+		if bound(r.Stop.Began, until) || st.closing == closingShutdown && until.Add(cancel+task.KillBound).After(st.shutdownBy) {
 			return false
 		}
 		info := *r.Stop

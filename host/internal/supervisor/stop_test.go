@@ -143,7 +143,7 @@ func TestExtendPushesTheDeadlineUpToItsBound(t *testing.T) {
 	d := onDemandTask()
 	d.Timeout, d.MaxTimeout = 10*time.Second, 30*time.Second
 	s := newSim(t, d)
-	s.behave = working(25 * time.Second)
+	s.behave = working(29 * time.Second) // 5 s + 20 s would not do: it is the deadline that moves
 	s.boot(task.Memory{})
 	id := s.must(task.Command{Verb: task.VerbRun}).Runs[0].ID
 	s.advance(5 * time.Second)
