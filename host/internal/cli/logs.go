@@ -109,7 +109,7 @@ func (a *app) eventsCommand() *cobra.Command {
 					return err
 				}
 				err := a.emit(e, func() {
-					a.line("%s  %s", a.clock(e.At), admin.Printable(eventText(e)))
+					a.line("%s  %s", a.clock(e.At), admin.Printable(oneLine(eventText(e))))
 				})
 				if err != nil {
 					return err

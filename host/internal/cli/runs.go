@@ -223,7 +223,7 @@ func (a *app) showRun(r admin.Run) {
 		a.fact("asked by", strings.TrimSuffix(r.Actor+": "+r.Reason, ": "))
 	}
 	for _, m := range r.Timeline {
-		a.line("  %s  %s", m.At.In(a.Local).Format("15:04:05.000"), admin.Printable(strings.TrimSpace(pad(m.What, 10)+"  "+m.Note)))
+		a.line("  %s  %s", m.At.In(a.Local).Format("15:04:05.000"), admin.Printable(strings.TrimSpace(pad(m.What, 10)+"  "+oneLine(m.Note))))
 	}
 	if e := r.Error; e != nil {
 		a.fact("error", e.Class+": "+e.Message)

@@ -135,7 +135,7 @@ func (a *app) summary(tasks []admin.Task) string {
 func hostWord(h admin.Host) string {
 	switch {
 	case h.Health.Status != "ok" && len(h.Health.Reasons) > 0:
-		return "host degraded: " + admin.Printable(h.Health.Reasons[0].Text)
+		return "host degraded: " + admin.Printable(oneLine(h.Health.Reasons[0].Text))
 	case h.Paused != nil:
 		return "host " + h.State + " by " + admin.Printable(overrideText(*h.Paused))
 	case h.State != "running":

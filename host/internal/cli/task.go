@@ -60,10 +60,17 @@ func (a *app) taskShow() *cobra.Command {
 	}
 }
 
-// fact writes one "name  value" line of a description; an empty value is left out.
+// fact writes one "name  value" line of a description, and the further lines of a value under it; an
+// empty value is left out.
 func (a *app) fact(name, value string) {
-	if value != "" {
-		a.line("  %s  %s", a.dim(pad(name, 12)), admin.Printable(value))
+	if value == "" {
+		return
+	}
+	for line := range strings.Lines(value) {
+		if line = strings.TrimRight(line, "\r\n"); line != "" {
+			a.line("  %s  %s", a.dim(pad(name, 12)), admin.Printable(line))
+			name = ""
+		}
 	}
 }
 

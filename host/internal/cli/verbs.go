@@ -155,7 +155,7 @@ func (a *app) sayResult(r admin.Result, remark string) {
 		remark = r.Note
 	}
 	if remark != "" {
-		text += "  " + admin.Printable(remark)
+		text += "  " + admin.Printable(oneLine(remark))
 	}
 	a.line("%s", text)
 }
