@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -29,6 +30,9 @@ func openDataDir(path string) (*dataDir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
+	if err := checkPrivate(path); err != nil {
+		return nil, err
+	}
 	f, err := os.OpenFile(filepath.Join(path, "host.lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock of the data directory: %w", err)
@@ -45,6 +49,22 @@ func openDataDir(path string) (*dataDir, error) {
 		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	return &dataDir{path: path, lock: f}, err
+}
+
+// checkPrivate refuses a data directory in which others could replace what the host has put there:
+// its token, or the plugins that it starts.
+func checkPrivate(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("look at the data directory: %w", err)
+	}
+	if mode := info.Mode().Perm(); mode&0o022 != 0 {
+		return fmt.Errorf("the data directory %s can be written by others (mode %s): they could replace what lies in it; chmod go-w it", path, mode)
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Uid) != os.Geteuid() && owner.Uid != 0 {
+		return fmt.Errorf("the data directory %s belongs to the user %d, the host runs as %d; give the host a data_dir of its own", path, owner.Uid, os.Geteuid())
+	}
+	return nil
 }
 
 // letUsersPass opens the way through the data directory to the plugins for the users that tasks

@@ -75,6 +75,7 @@ type host struct {
 	api      *api.API
 	verbs    *verbs
 	token    string
+	listens  []string // where the API is served, once it is
 }
 
 // assemble makes the parts, from the data directory up to the API. Nothing runs yet, except that what
@@ -209,6 +210,10 @@ func (h *host) listen(ctx context.Context) ([]net.Listener, error) {
 			return nil, err
 		}
 		all = append(all, l)
+		if tcp, ok := l.Addr().(*net.TCPAddr); ok {
+			addr = tcp.String() // with port 0, the port that it has become
+		}
+		h.listens = append(h.listens, addr)
 	}
 	return all, nil
 }

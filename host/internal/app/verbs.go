@@ -76,7 +76,7 @@ func (v *verbs) Info() api.HostInfo {
 	return api.HostInfo{
 		State: state, Version: v.host.options.Version, PID: os.Getpid(), Started: v.host.started,
 		Generation: v.host.fleet.Generation().Number, Digest: c.Digest, Config: v.host.options.Paths,
-		Listen: c.Host.Admin.Listen, DataDir: c.Host.DataDir, TimeZone: c.Host.TimeZone,
+		Listen: v.host.listens, DataDir: c.Host.DataDir, TimeZone: c.Host.TimeZone,
 		Store: "memory", Paused: fleet.Paused,
 	}
 }

@@ -208,6 +208,11 @@ func locate(spec Spec) (string, error) {
 		return "", &task.LaunchError{Kind: task.LaunchMissing, Detail: fmt.Sprintf("%s cannot be read: %s", subject, err), Err: err}
 	case !info.Mode().IsRegular():
 		return "", &task.LaunchError{Kind: task.LaunchNotExec, Detail: subject + " is not a file"}
+	case info.Mode()&0o002 != 0:
+		return "", &task.LaunchError{
+			Kind: task.LaunchNotExec, Remedy: "chmod o-w it",
+			Detail: fmt.Sprintf("%s can be written by everyone (mode %s)", subject, info.Mode().Perm()),
+		}
 	case info.Mode()&0o111 == 0:
 		return "", &task.LaunchError{
 			Kind: task.LaunchNotExec, Remedy: "chmod +x it",

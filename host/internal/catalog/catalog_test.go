@@ -137,6 +137,12 @@ func TestABadBinaryIsNamedWithItsCause(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(s.dir, "folder"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(s.dir, "open"), []byte("x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(s.dir, "open"), 0o777); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name, script string
 		kind         task.LaunchKind
@@ -147,6 +153,7 @@ func TestABadBinaryIsNamedWithItsCause(t *testing.T) {
 		{"../http", "", task.LaunchMissing, "no name of a plugin"},
 		{"plain", "", task.LaunchNotExec, "chmod +x"},
 		{"folder", "", task.LaunchNotExec, "not a file"},
+		{"open", "", task.LaunchNotExec, "can be written by everyone"},
 		{"silent", "exit 0", task.LaunchNotPlugin, "no description"},
 		{"exits", "echo no luck >&2; exit 3", task.LaunchNotPlugin, `exit 3; its last words: "no luck"`},
 		{"talks", "echo hello", task.LaunchNotPlugin, "no description"},

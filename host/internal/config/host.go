@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -136,6 +137,10 @@ func (s section) listen(dataDir string) []string {
 		address, err := listenAddress(i.text, i.at())
 		if err != nil {
 			s.find.errorf(i.at(), `write "unix:path" or "127.0.0.1:port"`, "listen: %s", err)
+			continue
+		}
+		if slices.Contains(out, address) && !strings.HasSuffix(address, ":0") {
+			s.find.errorf(i.at(), "name it once", "listen: %q is there twice", clip(i.text))
 			continue
 		}
 		out = append(out, address)
