@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -49,7 +50,7 @@ func (a *API) callMethod(r *request) (any, error) {
 	defer cancel()
 	result, err := a.Fleet.Call(ctx, d.Name, name, input)
 	if err != nil {
-		if ctx.Err() != nil && r.Context().Err() == nil {
+		if (ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded)) && r.Context().Err() == nil {
 			return nil, refuse(task.CodeDeadline, "method %s of %q did not answer within %s", name, d.Name, timeout)
 		}
 		return nil, err

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -94,6 +95,8 @@ func runResult(m *taskv1.RunResult, refused error) task.RunResult {
 
 func methodResult(m *taskv1.MethodReply, refused error) callResult {
 	switch {
+	case m.TimedOut:
+		return callResult{err: context.DeadlineExceeded}
 	case m.Error != "" && refused == nil:
 		return callResult{err: &MethodError{Message: m.Error, Stack: m.Stack}}
 	case len(m.Result) == 0 && refused == nil:

@@ -3,6 +3,7 @@ package runner
 import (
 	"cmp"
 	"context"
+	"errors"
 	"encoding/json"
 	"fmt"
 	"runtime"
@@ -232,7 +233,8 @@ func (r *Runner) Call(ctx context.Context, id task.ProcessID, method string, inp
 		return nil, &task.Error{Code: task.CodeNotRunning, Detail: fmt.Sprintf("method %q has no process to answer it", method), Remedy: "try again when the task runs"}
 	}
 	result, err := session.Call(ctx, method, input)
-	if err != nil && ctx.Err() == nil { // of the method, or of the process that ended under it
+	late := ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) // the plugin may see it first
+	if err != nil && !late {                                             // of the method, or of the process that ended under it
 		return nil, &task.Error{Code: task.CodeMethodFailed, Detail: err.Error(), Remedy: "see the task's log"}
 	}
 	return result, err

@@ -289,8 +289,10 @@ func (i *instance) answer(method MethodFunc, q *taskv1.MethodCall) {
 		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(q.GetTimeout()), ErrTimeout)
 	}
 	defer func() {
+		r := replyOf(q.GetId(), result, err)
+		r.TimedOut = err != nil && errors.Is(context.Cause(ctx), ErrTimeout)
 		cancel()
-		i.reply(replyOf(q.GetId(), result, err))
+		i.reply(r)
 		i.mu.Lock()
 		i.calls--
 		i.mu.Unlock()

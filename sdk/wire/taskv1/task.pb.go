@@ -2496,6 +2496,7 @@ type MethodReply struct {
 	Result        []byte                 `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"` // JSON
 	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
 	Stack         string                 `protobuf:"bytes,4,opt,name=stack,proto3" json:"stack,omitempty"`
+	TimedOut      bool                   `protobuf:"varint,5,opt,name=timed_out,json=timedOut,proto3" json:"timed_out,omitempty"` // it failed when the call's time was over
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2556,6 +2557,13 @@ func (x *MethodReply) GetStack() string {
 		return x.Stack
 	}
 	return ""
+}
+
+func (x *MethodReply) GetTimedOut() bool {
+	if x != nil {
+		return x.TimedOut
+	}
+	return false
 }
 
 type SetLevel struct {
@@ -2773,12 +2781,13 @@ const file_task_proto_rawDesc = "" +
 	"\x06method\x18\x02 \x01(\tR\x06method\x12\x14\n" +
 	"\x05input\x18\x03 \x01(\fR\x05input\x12\x18\n" +
 	"\atimeout\x18\x04 \x01(\x03R\atimeout\x12 \n" +
-	"\vtraceparent\x18\x05 \x01(\tR\vtraceparent\"a\n" +
+	"\vtraceparent\x18\x05 \x01(\tR\vtraceparent\"~\n" +
 	"\vMethodReply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
 	"\x06result\x18\x02 \x01(\fR\x06result\x12\x14\n" +
 	"\x05error\x18\x03 \x01(\tR\x05error\x12\x14\n" +
-	"\x05stack\x18\x04 \x01(\tR\x05stack\" \n" +
+	"\x05stack\x18\x04 \x01(\tR\x05stack\x12\x1b\n" +
+	"\ttimed_out\x18\x05 \x01(\bR\btimedOut\" \n" +
 	"\bSetLevel\x12\x14\n" +
 	"\x05level\x18\x01 \x01(\tR\x05level*s\n" +
 	"\x05Cause\x12\x15\n" +
