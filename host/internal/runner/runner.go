@@ -232,10 +232,17 @@ func (r *Runner) Call(ctx context.Context, id task.ProcessID, method string, inp
 		return nil, &task.Error{Code: task.CodeNotRunning, Detail: fmt.Sprintf("method %q has no process to answer it", method), Remedy: "try again when the task runs"}
 	}
 	result, err := session.Call(ctx, method, input)
-	if err != nil && ctx.Err() == nil { // of the method, or of the process that ended under it
-		return nil, &task.Error{Code: task.CodeMethodFailed, Detail: err.Error(), Remedy: "see the task's log"}
+	deadline, bounded := ctx.Deadline()
+	switch {
+	case err == nil:
+		return result, nil
+	case bounded && !time.Now().Before(deadline): // whoever noticed it first, the method or the host
+		return nil, fmt.Errorf("call method %q: %w", method, context.DeadlineExceeded)
+	case ctx.Err() != nil:
+		return nil, err
 	}
-	return result, err
+	// Of the method, or of the process that ended under it.
+	return nil, &task.Error{Code: task.CodeMethodFailed, Detail: err.Error(), Remedy: "see the task's log"}
 }
 
 func (r *Runner) find(id task.ProcessID) *actor {
