@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,7 +25,7 @@ func TestAContinuousTaskIsKeptGoing(t *testing.T) {
 		actor("unready", "continuous {\n ready { timeout = \"200ms\" }\n restart {\n backoff = \"1h\"\n max_backoff = \"1h\"\n }\n }", "ready = false")+
 		actor("silent", "continuous {\n watchdog { timeout = \"300ms\" }\n restart {\n backoff = \"1h\"\n max_backoff = \"1h\"\n }\n }")+
 		actor("alarm", "continuous {\n watchdog {\n timeout = \"200ms\"\n action = \"alarm\"\n }\n }")+
-		actor("lively", "continuous {\n watchdog { timeout = \"2s\" }\n }", `beat = "50ms"`))
+		actor("lively", "continuous {\n watchdog { timeout = \"1s\" }\n }", `beat = "50ms"`))
 	t.Run("a crash loop is visible and keeps trying", func(t *testing.T) {
 		task := untilTask(h, "loop", "is a crash loop", func(t admin.Task) bool { return t.State == "crash_loop" })
 		if task.Reason == nil || !strings.Contains(task.Reason.Text, "told to fail") || task.Reason.Until.IsZero() || task.Health.Status != "degraded" || task.Restarts < 2 {
@@ -70,6 +72,13 @@ func TestAContinuousTaskIsKeptGoing(t *testing.T) {
 		}
 	})
 	t.Run("and leaves alone what beats", func(t *testing.T) {
+		up := h.UntilState("lively", "running")
+		h.Until("its watchdog has had time", func(context.Context) error {
+			if time.Since(up.Since.Time) < 2*time.Second {
+				return errors.New("not yet")
+			}
+			return nil
+		})
 		task := h.UntilState("lively", "running")
 		if task.Restarts != 0 || task.Health.Status != "ok" {
 			t.Errorf("%d restarts, %+v", task.Restarts, task.Health)

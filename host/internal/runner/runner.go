@@ -233,11 +233,14 @@ func (r *Runner) Call(ctx context.Context, id task.ProcessID, method string, inp
 		return nil, &task.Error{Code: task.CodeNotRunning, Detail: fmt.Sprintf("method %q has no process to answer it", method), Remedy: "try again when the task runs"}
 	}
 	result, err := session.Call(ctx, method, input)
-	late := ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) // the plugin may see it first
-	if err != nil && !late {                                             // of the method, or of the process that ended under it
-		return nil, &task.Error{Code: task.CodeMethodFailed, Detail: err.Error(), Remedy: "see the task's log"}
+	switch {
+	case err == nil:
+		return result, nil
+	case ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded): // whoever noticed it first, the plugin or the host
+		return nil, err
 	}
-	return result, err
+	// Of the method, or of the process that ended under it.
+	return nil, &task.Error{Code: task.CodeMethodFailed, Detail: err.Error(), Remedy: "see the task's log"}
 }
 
 func (r *Runner) find(id task.ProcessID) *actor {

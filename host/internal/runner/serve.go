@@ -267,6 +267,14 @@ func (a *actor) extend(e extend) {
 	a.report(task.Extension{ID: a.id, Run: e.run, Request: e.id, By: e.by, At: e.at})
 }
 
+// aliveEvery is how often signs of life are passed on: often enough for the task's watchdog.
+func (a *actor) aliveEvery() time.Duration {
+	if limit := a.def.Continuous.Watchdog.Timeout; limit > 0 {
+		return min(aliveEvery, limit/4)
+	}
+	return aliveEvery
+}
+
 // flush passes on the signs of life that are due; with all, those that are not due yet
 // too. It returns how long the others have to wait, when there are any.
 func (a *actor) flush(all bool) (wait time.Duration, later bool) {
@@ -278,7 +286,8 @@ func (a *actor) flush(all bool) (wait time.Duration, later bool) {
 		return 0, false
 	}
 	now := time.Now()
-	aliveDue := all || now.Sub(a.lastAlive) >= aliveEvery
+	every := a.aliveEvery()
+	aliveDue := all || now.Sub(a.lastAlive) >= every
 	stateDue := all || now.Sub(a.lastState) >= stateEvery
 	s := a.box.take(aliveDue, stateDue)
 	if len(s.values) > 0 {
@@ -302,7 +311,7 @@ func (a *actor) flush(all bool) (wait time.Duration, later bool) {
 	case values && !stateDue:
 		return stateEvery - now.Sub(a.lastState), true
 	case alive && !aliveDue:
-		return aliveEvery - now.Sub(a.lastAlive), true
+		return every - now.Sub(a.lastAlive), true
 	}
 	return 0, false
 }

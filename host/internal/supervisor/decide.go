@@ -24,6 +24,8 @@ type (
 	}
 	// ticked: wake's time has come.
 	ticked struct{}
+	// overslept: the host was stopped or overloaded for a while.
+	overslept struct{}
 	// stepped: the wall clock was set, or the machine slept, by this much.
 	stepped struct{ by time.Duration }
 	// asked: a person's command.
@@ -113,6 +115,33 @@ func tells(e effect) int {
 }
 
 func (ticked) apply(*state, time.Time) {}
+
+// reprieve is how long runs have to show what they did while the host slept.
+const reprieve = 500 * time.Millisecond
+
+// apply judges no run by the time in which nobody listened to it: what it has said is still
+// under way, so deadlines that have passed come a little later.
+func (overslept) apply(st *state, now time.Time) {
+	by := now.Add(reprieve)
+	for _, r := range st.live() {
+		if !r.Deadline.IsZero() {
+			r.Deadline = latest(r.Deadline, by)
+		}
+		if r.Stop != nil && r.Stop.Stage != task.StageKill && r.Stop.Deadline.Before(by) {
+			stop := *r.Stop
+			stop.KillAt = stop.KillAt.Add(by.Sub(stop.Deadline))
+			stop.Deadline = by
+			r.Stop = &stop
+		}
+		if at := st.signBy(r); !at.IsZero() && at.Before(by) {
+			r.sign = r.sign.Add(by.Sub(at))
+		}
+		if at := st.readyBy(r); !at.IsZero() && at.Before(by) {
+			r.excused += by.Sub(at)
+		}
+	}
+	st.dirty = true
+}
 
 // apply moves every deadline that counts elapsed time along with the clock. Slots stay
 // where they are: they are wall clock times, and the high-water mark keeps them from

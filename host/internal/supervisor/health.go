@@ -56,7 +56,7 @@ func (st *state) readyBy(r *run) time.Time {
 	if st.def.Mode != task.Continuous || limit == 0 || st.ready || r.Stop != nil {
 		return time.Time{}
 	}
-	return r.began.Add(limit)
+	return r.began.Add(limit + r.excused)
 }
 
 // signBy is when the watchdog takes a silent run for hung; zero is never.

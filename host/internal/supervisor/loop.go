@@ -15,6 +15,9 @@ const (
 	// recheck is the longest time between two looks at the wall clock: timers do not
 	// count the time that a machine sleeps.
 	recheck = 30 * time.Second
+	// sleepLimit is how much later than it should the loop may wake before it takes
+	// the host for having been stopped.
+	sleepLimit = time.Second
 	// stepLimit is how far wall and monotonic clock may part before that is a step.
 	stepLimit = 2 * time.Second
 	// recallAgain is the pause before memory that could not be read is read again.
@@ -35,6 +38,7 @@ type loop struct {
 	wall    time.Time // when the clocks were last looked at
 	elapsed time.Time // the same moment, with its monotonic reading
 	next    time.Time // when time alone makes something due, as of the last decision; zero is never
+	ring    time.Time // when the timer wakes the loop, with its monotonic reading
 	saved   chan struct{}
 
 	quiet []chan<- struct{} // who waits until nothing is at work
@@ -56,7 +60,7 @@ func (l *loop) run(ctx context.Context) {
 	l.step(ctx, l.boot)
 	timer := l.fleet.cfg.Timer()
 	defer timer.Stop()
-	timer.Reset(l.pause())
+	l.set(timer)
 	for !l.st.closed {
 		select {
 		case <-ctx.Done():
@@ -75,8 +79,14 @@ func (l *loop) run(ctx context.Context) {
 			l.step(ctx, ticked{})
 		}
 		l.tellQuiet()
-		timer.Reset(l.pause())
+		l.set(timer)
 	}
+}
+
+func (l *loop) set(timer Timer) {
+	pause := l.pause()
+	l.ring = time.Now().Add(pause)
+	timer.Reset(pause)
 }
 
 // pause is how long the loop may wait for an event.
@@ -90,7 +100,8 @@ func (l *loop) pause() time.Duration {
 // now reads the wall clock, which steps are events of.
 func (l *loop) now() time.Time { return l.fleet.cfg.Now().Round(0) }
 
-// look compares the clocks: a wall clock that has gone elsewhere than time has is a step.
+// look compares the clocks: a wall clock that has gone elsewhere than time has is a step, and a loop
+// that wakes much too late has slept with the whole host.
 func (l *loop) look(ctx context.Context) {
 	wall, elapsed := l.now(), time.Now()
 	by := wall.Sub(l.wall) - elapsed.Sub(l.elapsed)
@@ -98,6 +109,10 @@ func (l *loop) look(ctx context.Context) {
 	if by > stepLimit || by < -stepLimit {
 		l.log.Warn("the clock stepped", "task", l.name, "by", by)
 		l.step(ctx, stepped{by: by})
+	}
+	if late := elapsed.Sub(l.ring); late > sleepLimit {
+		l.log.Debug("the host has slept", "task", l.name, "for", late)
+		l.step(ctx, overslept{})
 	}
 }
 

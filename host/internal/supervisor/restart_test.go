@@ -402,3 +402,28 @@ func TestBackfillRunsSlotsInOrder(t *testing.T) {
 		}
 	}
 }
+
+func TestAHostThatSleptBlamesNoRun(t *testing.T) {
+	t.Parallel()
+	d := continuousTask()
+	d.Continuous.Watchdog = task.Watchdog{Timeout: time.Second, Action: task.WatchdogRestart}
+	s := newSim(t, d)
+	s.behave = working(time.Hour)
+	s.boot(task.Memory{})
+	s.advance(100 * time.Millisecond)
+	r := s.st.live()[0]
+	s.now = s.now.Add(time.Minute) // nobody listened
+	s.event(overslept{})
+	if r.Stop != nil {
+		t.Fatal("it was judged before it could be heard")
+	}
+	s.event(reported{task.Alive{ID: r.proc.id, Run: r.ID}})
+	s.advance(900 * time.Millisecond)
+	if r.Stop != nil {
+		t.Fatal("it was stopped although it gave a sign of life")
+	}
+	s.advance(200 * time.Millisecond)
+	if r.Stop == nil || r.why != whyWatchdog {
+		t.Error("the watchdog no longer works")
+	}
+}

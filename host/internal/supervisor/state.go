@@ -104,8 +104,9 @@ type run struct {
 	proc      *process
 	began     time.Time // the live attempt
 	entered   bool
-	sign      time.Time // last sign of life
-	silent    bool      // longer than the watchdog allows, alarm only
+	excused   time.Duration // of the live attempt: not counted against its becoming ready
+	sign      time.Time     // last sign of life
+	silent    bool          // longer than the watchdog allows, alarm only
 	stuck     bool
 	keptSaved bool // has run-scoped values
 }

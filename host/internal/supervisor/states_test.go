@@ -110,6 +110,7 @@ func happenings(s *sim) map[string]func() {
 		"an hour":         func() { s.advance(time.Hour) },
 		"clock forward":   func() { s.step(3 * time.Hour) },
 		"clock back":      func() { s.step(-3 * time.Hour) },
+		"a long sleep":    func() { s.event(overslept{}) },
 		"grant of nobody": func() { s.event(granted{99}) },
 		"gate closed":     func() { s.event(gated{[]string{"redis"}}) },
 		"gate open":       func() { s.event(gated{}) },
