@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -23,7 +24,7 @@ func tooDeep(text []byte, path string) *hcl.Diagnostic {
 			pos := position(text, at)
 			return deep(hcl.Range{Filename: path, Start: pos, End: pos})
 		}
-		return nil
+		return forInJSON(text, path)
 	}
 	tokens, _ := hclsyntax.LexConfig(text, path, hcl.InitialPos)
 	depth, prefix, ternaries := 0, 0, 0
@@ -46,6 +47,52 @@ func tooDeep(text []byte, path string) *hcl.Diagnostic {
 		if depth > maxDepth || prefix > maxPrefix || ternaries > maxTernaries {
 			return deep(t.Range)
 		}
+	}
+	return nil
+}
+
+// forInJSON refuses a for in a for in the texts of a JSON file. Its expressions are parsed anew each
+// time that they are evaluated, so that steps cannot count what they go through.
+func forInJSON(text []byte, path string) *hcl.Diagnostic {
+	tokens := json.NewDecoder(bytes.NewReader(text))
+	for {
+		token, err := tokens.Token()
+		if err != nil {
+			return nil // at the end, or the parser says what is wrong
+		}
+		template, ok := token.(string)
+		if !ok || !strings.Contains(template, "for") {
+			continue
+		}
+		expr, diags := hclsyntax.ParseTemplate([]byte(template), path, hcl.InitialPos)
+		var n nesting
+		if diags.HasErrors() || hclsyntax.Walk(expr, &n).HasErrors() || n.deepest < 2 {
+			continue
+		}
+		at := position(text, int(tokens.InputOffset()))
+		return &hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "a for in a for is not supported in JSON",
+			Detail:   "Put it into a local of an .hcl file.",
+			Subject:  &hcl.Range{Filename: path, Start: at, End: at},
+		}
+	}
+}
+
+// nesting finds how deep for expressions stand in each other.
+type nesting struct{ depth, deepest int }
+
+func (n *nesting) Enter(node hclsyntax.Node) hcl.Diagnostics {
+	if _, ok := node.(*hclsyntax.ForExpr); ok {
+		n.depth++
+		n.deepest = max(n.deepest, n.depth)
+	}
+	return nil
+}
+
+func (n *nesting) Exit(node hclsyntax.Node) hcl.Diagnostics {
+	if _, ok := node.(*hclsyntax.ForExpr); ok {
+		n.depth--
 	}
 	return nil
 }

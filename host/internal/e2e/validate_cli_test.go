@@ -211,17 +211,18 @@ func TestHostileConfigurationsEndSoon(t *testing.T) {
 		fmt.Fprintf(&yaml, "a%d: &a%d [%s]\n", i+1, i+1, strings.Repeat(alias+", ", 9)+alias)
 	}
 	dir := bench(t, map[string]string{
-		"bomb.yaml":   yaml.String(),
-		"alias.hcl":   `locals { x = yamldecode(file("bomb.yaml")) }`,
-		"for.hcl":     `locals { x = [for a in range(1024) : [for b in range(1024) : [for c in range(1024) : [for d in range(1024) : "${a}${b}${c}${d}"]]]] }`,
-		"object.hcl":  `locals { x = { for a in range(1024) : "k${a}" => { for b in range(1024) : "k${b}" => { for c in range(1024) : "k${c}" => c } } } }`,
-		"double.hcl":  "locals {\n  a = \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"\n" + doubling(60) + "}\n",
-		"deep.hcl":    "locals { x = " + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + " }",
-		"a.hcl.json":  `{"locals":{"x":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}}`,
-		"many.hcl":    "task \"a\" {\n  plugin    = \"exec\"\n  instances = 1000000000\n  on_demand {}\n}\n",
-		"replace.hcl": "locals {\n  a = join(\",\", range(1024))\n  b = replace(local.a, \",\", local.a)\n  c = replace(local.b, \",\", local.b)\n}\n",
+		"bomb.yaml":    yaml.String(),
+		"alias.hcl":    `locals { x = yamldecode(file("bomb.yaml")) }`,
+		"for.hcl":      `locals { x = [for a in range(1024) : [for b in range(1024) : [for c in range(1024) : [for d in range(1024) : "${a}${b}${c}${d}"]]]] }`,
+		"object.hcl":   `locals { x = { for a in range(1024) : "k${a}" => { for b in range(1024) : "k${b}" => { for c in range(1024) : "k${c}" => c } } } }`,
+		"double.hcl":   "locals {\n  a = \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"\n" + doubling(60) + "}\n",
+		"deep.hcl":     "locals { x = " + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + " }",
+		"a.hcl.json":   `{"locals":{"x":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}}`,
+		"for.hcl.json": `{"locals":{"x":"${[for a in range(1024) : [for b in range(1024) : [for c in range(1024) : [for d in range(1024) : a]]]]}"}}`,
+		"many.hcl":     "task \"a\" {\n  plugin    = \"exec\"\n  instances = 1000000000\n  on_demand {}\n}\n",
+		"replace.hcl":  "locals {\n  a = join(\",\", range(1024))\n  b = replace(local.a, \",\", local.a)\n  c = replace(local.b, \",\", local.b)\n}\n",
 	})
-	for _, name := range []string{"alias.hcl", "for.hcl", "object.hcl", "double.hcl", "deep.hcl", "a.hcl.json", "many.hcl", "replace.hcl"} {
+	for _, name := range []string{"alias.hcl", "for.hcl", "object.hcl", "double.hcl", "deep.hcl", "a.hcl.json", "for.hcl.json", "many.hcl", "replace.hcl"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), hostileTime)
