@@ -49,7 +49,10 @@ const calm = 10 * time.Second
 
 func (h *host) startConsole() *console {
 	c := &console{host: h, log: h.log, well: map[ending]*wellEnded{}, told: map[string]standing{}}
-	wanted := func(e task.Event) bool { return e.Topic == "run" && e.Kind != "progress" || e.Topic == "task" }
+	all := h.log.IsDebug()
+	wanted := func(e task.Event) bool {
+		return e.Topic == "run" && e.Kind != "progress" && (all || e.Kind != "started") || e.Topic == "task"
+	}
 	c.done.Go(func() {
 		for {
 			reader := h.feed.Subscribe(wanted, 4096)
@@ -104,20 +107,26 @@ func (c *console) state(e task.Event) {
 		return
 	}
 	c.told[e.Task] = now
+	say := c.log.Info
+	switch status.State {
+	case task.FailedState, task.CrashLoop:
+		say = c.log.Warn
+	case task.Stopped, task.CompletedState, task.Backoff:
+	case task.Running:
+		if d, ok := c.host.fleet.Definition(e.Task); !ok || d.Mode != task.Continuous {
+			return
+		}
+	default:
+		return
+	}
 	facts := []any{"task", e.Task, "state", string(status.State)}
 	if status.Reason != nil {
 		facts = append(facts, "why", status.Reason.Text)
 	}
-	switch status.State {
-	case task.FailedState, task.CrashLoop:
-		c.log.Warn("task", facts...)
-	case task.Stopped, task.CompletedState, task.Backoff:
-		c.log.Info("task", facts...)
-	case task.Running:
-		if d, ok := c.host.fleet.Definition(e.Task); ok && d.Mode == task.Continuous {
-			c.log.Info("task", append(facts, "pid", pidOf(status))...)
-		}
+	if status.State == task.Running {
+		facts = append(facts, "pid", pidOf(status))
 	}
+	say("task", facts...)
 }
 
 func pidOf(s task.Status) int {
@@ -134,6 +143,25 @@ func (c *console) ended(e task.Event) {
 	if err != nil || !ok {
 		return
 	}
+	if run.Outcome.Failure() {
+		facts := factsOf(&run)
+		if run.Error != nil {
+			facts = append(facts, "error", run.Error.Message)
+		}
+		c.log.Warn(string(run.Outcome), facts...)
+		return
+	}
+	if before, due := c.due(ending{run.Task, run.Outcome}, run.Ended); due {
+		facts := factsOf(&run)
+		if before > 0 {
+			facts = append(facts, "before", before)
+		}
+		c.log.Info(string(run.Outcome), facts...)
+	}
+}
+
+// factsOf is what a line says of every run that has ended.
+func factsOf(run *task.Run) []any {
 	facts := []any{"task", run.Task, "run", run.ID}
 	if !run.Slot.IsZero() {
 		facts = append(facts, "slot", run.Slot.Local().Format("15:04:05"))
@@ -147,19 +175,7 @@ func (c *console) ended(e task.Event) {
 	if run.Note != "" {
 		facts = append(facts, "note", run.Note)
 	}
-	if run.Outcome.Failure() {
-		if run.Error != nil {
-			facts = append(facts, "error", run.Error.Message)
-		}
-		c.log.Warn(string(run.Outcome), facts...)
-		return
-	}
-	if before, due := c.due(ending{run.Task, run.Outcome}, run.Ended); due {
-		if before > 0 {
-			facts = append(facts, "before", before)
-		}
-		c.log.Info(string(run.Outcome), facts...)
-	}
+	return facts
 }
 
 // due reports whether a good end gets a line, and how many before it got none.

@@ -14,6 +14,7 @@ type ring struct {
 	first   uint64 // sequence before the first event that was ever given out
 	last    uint64
 	publish func([]task.Event)
+	batch   [1]task.Event // for publish, which keeps nothing of it
 }
 
 // newRing begins after the sequence base. A base taken from the clock keeps sequences
@@ -32,7 +33,8 @@ func (r *ring) add(e task.Event) {
 	} else {
 		r.events[r.at(e.Seq)] = e
 	}
-	r.publish([]task.Event{e}) // under the lock: readers see the order of the sequence
+	r.batch[0] = e
+	r.publish(r.batch[:]) // under the lock: readers see the order of the sequence
 }
 
 func (r *ring) at(seq uint64) int { return int((seq - r.first - 1) % uint64(r.size)) }

@@ -6,10 +6,19 @@ import "sort"
 // gone; each ledger that holds it is told by dropped.
 type item[T any] struct {
 	seq   uint64
-	value *T // replaced as a whole, never changed
+	value *T
+	read  bool // value was handed out, and does not change any more
 	gone  bool
 	size  int64
 	class class
+}
+
+// set replaces the record, in its place when nobody reads it there.
+func (it *item[T]) set(v *T) {
+	if it.read {
+		it.value, it.read = new(T), false
+	}
+	*it.value = *v
 }
 
 // ledger is a list of items in rising sequence that forgets from its old end cheaply
@@ -65,6 +74,7 @@ func (l *ledger[T]) before(seq uint64, buf []entry[T]) ([]entry[T], uint64, bool
 		i--
 		seq = l.items[i].seq
 		if it := l.items[i]; !it.gone {
+			it.read = true
 			buf = append(buf, entry[T]{seq, it.value})
 		}
 	}

@@ -35,12 +35,18 @@ func (m *Memory) SaveRun(r task.Run) {
 			m.bytes += weight(&r) - was.size
 			was.size = weight(&r)
 		}
-		was.value = &r
+		was.set(&r)
 	} else {
+		var kept *task.Run
 		if was != nil {
 			m.forgetRun(was)
+			kept = was.value
 		}
-		m.addRun(h, &r)
+		if was == nil || was.read {
+			kept = new(task.Run)
+		}
+		*kept = r
+		m.addRun(h, kept)
 	}
 	if r.Trigger == task.TriggerSlot {
 		raise(&h.memory.LastSlot, r.Slot)

@@ -9,12 +9,32 @@ import (
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
-// statuses holds the newest snapshot of every task. Readers take no lock: a single
-// status is one lookup, and the sorted list is made again only when something changed.
+// statuses holds the newest snapshot of every task. Readers do not wait for each other: a single
+// status is one lookup, and the sorted list is made again only when something changed. Of the
+// writers, one at a time is at work.
 type statuses struct {
-	byTask  sync.Map // task name → *task.Status
+	byTask  sync.Map // task name → *newest
 	changes atomic.Uint64
 	list    atomic.Pointer[statusList]
+}
+
+// newest is the status of one task. It is written in its place, because that is often, and copied
+// for whoever reads it.
+type newest struct {
+	mu     sync.Mutex
+	status task.Status
+}
+
+func (n *newest) set(st *task.Status) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.status = *st
+}
+
+func (n *newest) get() task.Status {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.status
 }
 
 type statusList struct {
@@ -23,7 +43,11 @@ type statusList struct {
 }
 
 func (s *statuses) save(st *task.Status) {
-	s.byTask.Store(st.Task, st)
+	if n, ok := s.byTask.Load(st.Task); ok {
+		n.(*newest).set(st)
+	} else {
+		s.byTask.Store(st.Task, &newest{status: *st})
+	}
 	s.changes.Add(1)
 }
 
@@ -33,11 +57,11 @@ func (s *statuses) remove(name string) {
 }
 
 func (s *statuses) one(name string) (task.Status, bool) {
-	st, ok := s.byTask.Load(name)
+	n, ok := s.byTask.Load(name)
 	if !ok {
 		return task.Status{}, false
 	}
-	return *st.(*task.Status), true
+	return n.(*newest).get(), true
 }
 
 func (s *statuses) all() []task.Status {
@@ -45,16 +69,12 @@ func (s *statuses) all() []task.Status {
 	if l := s.list.Load(); l != nil && l.changes == now {
 		return slices.Clip(l.items)
 	}
-	var found []*task.Status
-	s.byTask.Range(func(_, st any) bool {
-		found = append(found, st.(*task.Status))
+	items := []task.Status{}
+	s.byTask.Range(func(_, n any) bool {
+		items = append(items, n.(*newest).get())
 		return true
 	})
-	slices.SortFunc(found, func(a, b *task.Status) int { return strings.Compare(a.Task, b.Task) })
-	items := make([]task.Status, 0, len(found))
-	for _, st := range found {
-		items = append(items, *st)
-	}
+	slices.SortFunc(items, func(a, b task.Status) int { return strings.Compare(a.Task, b.Task) })
 	s.list.Store(&statusList{now, items})
 	return items
 }

@@ -36,7 +36,7 @@ type Options struct {
 	KeepTotal int                // ended runs in all, and slot records in all; 100,000
 	KeepBytes int64              // of ended runs in all, inputs and results included; 256 MiB
 	Ring      int                // events that can be replayed; 16,384
-	Publish   func([]task.Event) // takes committed events in order; it must not block and not call the store
+	Publish   func([]task.Event) // takes committed events in order; it must not block, call the store or keep the slice
 	Now       func() time.Time   // time.Now
 }
 

@@ -1,8 +1,6 @@
 package supervisor
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"github.com/taskhost/taskhost/host/internal/task"
@@ -68,7 +66,8 @@ type (
 // nothing and does nothing else. The effects are valid until the next call.
 func decide(st *state, ev event, now time.Time) []effect {
 	now = now.Round(0) // compare by wall clock alone: steps are events
-	st.out, st.reply = st.out[:0], nil
+	st.forgetEffects()
+	st.reply = nil
 	st.late = task.MissedOverload
 	if st.closed {
 		return st.out
@@ -101,17 +100,23 @@ func (st *state) settle(now time.Time) {
 	}
 }
 
-// tellLast moves the events behind all else that was decided: who hears of something and looks
-// at it then finds it saved.
-func (st *state) tellLast() {
-	slices.SortStableFunc(st.out, func(a, b effect) int { return cmp.Compare(tells(a), tells(b)) })
+// forgetEffects begins a decision: those of the one before have been carried out.
+func (st *state) forgetEffects() {
+	for _, e := range st.out {
+		if s, ok := e.(saveRunEffect); ok {
+			s.run.saving = false
+		}
+	}
+	clear(st.out)
+	st.out, st.told, st.shown = st.out[:0], st.told[:0], task.Status{}
 }
 
-func tells(e effect) int {
-	if _, ok := e.(eventEffect); ok {
-		return 1
+// tellLast puts the events behind all else that was decided: who hears of something and looks
+// at it then finds it saved.
+func (st *state) tellLast() {
+	for i := range st.told {
+		st.do(eventEffect{&st.told[i]})
 	}
-	return 0
 }
 
 func (ticked) apply(*state, time.Time) {}

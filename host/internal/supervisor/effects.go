@@ -7,6 +7,7 @@ import (
 )
 
 // effect is one thing that the loop does because decide says so. Effects are carried out in order.
+// What they point to belongs to the state: the next decision may change it.
 type effect interface{ effect() }
 
 type (
@@ -16,11 +17,8 @@ type (
 		def *task.Definition
 	}
 	hurryEffect    struct{ id task.ProcessID }
-	startRunEffect struct {
-		id    task.ProcessID
-		start task.RunStart
-	}
-	drainEffect struct {
+	startRunEffect struct{ *process } // what its start says
+	drainEffect    struct {
 		id       task.ProcessID
 		run      string
 		deadline time.Duration
@@ -41,10 +39,11 @@ type (
 	}
 
 	// Of the journal.
-	saveRunEffect    struct{ run task.Run }
+	// saveRunEffect saves the run as it is when the decision is complete.
+	saveRunEffect    struct{ run *run }
 	saveSlotEffect   struct{ record task.SlotRecord }
-	saveStatusEffect struct{ status task.Status }
-	eventEffect      struct{ event task.Event }
+	saveStatusEffect struct{ status *task.Status }
+	eventEffect      struct{ event *task.Event }
 	// overridesEffect saves first and then answers, when there is a reply.
 	overridesEffect struct {
 		overrides task.Overrides
@@ -65,7 +64,7 @@ type (
 	}
 	releaseEffect struct{ ticket uint64 }
 	factsEffect   struct{ facts facts }
-	endedEffect   struct{ run task.Run }
+	endedEffect   struct{ run *run }
 	// doneEffect is the last one: the task is gone, or down for the end of the host.
 	doneEffect struct{ removed bool }
 )

@@ -260,7 +260,7 @@ func (f *Fleet) Groups(ctx context.Context) ([]GroupStatus, error) {
 }
 
 // follow starts the tasks that after_run ties to this run. The loops call it themselves.
-func (f *Fleet) follow(r task.Run) {
+func (f *Fleet) follow(r *run) {
 	v := f.view.Load()
 	if len(v.followers) == 0 {
 		return
@@ -274,7 +274,7 @@ func (f *Fleet) follow(r task.Run) {
 	for _, next := range sources {
 		if l := v.loops[next.task]; l != nil && !told[next.task] && slices.Contains(next.outcomes, r.Outcome) {
 			told[next.task] = true
-			l.box.put(followed{source: r})
+			l.box.put(followed{source: r.snapshot()})
 		}
 	}
 }

@@ -26,14 +26,14 @@ const (
 
 // loop owns one task. Its goroutine alone touches st.
 type loop struct {
-	name   string
-	fleet  *Fleet
-	log    hclog.Logger
-	st     *state
-	box    *mailbox[event]
-	status atomic.Pointer[task.Status] // the newest, for the fleet to read
-	boot   booted                      // its memory is recalled by the loop
-	done   chan struct{}
+	name  string
+	fleet *Fleet
+	log   hclog.Logger
+	st    *state
+	box   *mailbox[event]
+	slot  atomic.Pointer[slotView] // the newest, for the fleet to read
+	boot  booted                   // its memory is recalled by the loop
+	done  chan struct{}
 
 	wall    time.Time // when the clocks were last looked at
 	elapsed time.Time // the same moment, with its monotonic reading
@@ -163,15 +163,15 @@ func (l *loop) carryOut(ctx context.Context, e effect) {
 	case grantEffect:
 		engine.Grant(e.id, e.request, e.granted)
 	case saveRunEffect:
-		journal.SaveRun(e.run)
+		journal.SaveRun(e.run.snapshot())
 	case saveSlotEffect:
 		journal.SaveSlot(e.record)
 	case saveStatusEffect:
-		l.status.Store(&e.status)
-		journal.SaveStatus(e.status)
+		l.showSlot(e.status)
+		journal.SaveStatus(*e.status)
 	case eventEffect:
 		l.logEvent(e.event)
-		journal.Event(e.event)
+		journal.Event(*e.event)
 	case overridesEffect:
 		l.saveOverrides(ctx, e)
 	case replyEffect:
@@ -195,11 +195,11 @@ func (l *loop) carryOut(ctx context.Context, e effect) {
 }
 
 // logEvent logs the changes that an operator wants to find in the host's log.
-func (l *loop) logEvent(e task.Event) {
+func (l *loop) logEvent(e *task.Event) {
 	switch {
 	case e.Kind == "state" && l.st.word == task.FailedState, e.Kind == "survivors", e.Kind == "stuck", e.Kind == "silent":
 		l.log.Warn("task "+e.Kind, "task", e.Task, "run", e.Run, "text", e.Text)
-	case e.Kind == "state":
+	case e.Kind == "state" && l.log.IsDebug(): // asked first, because it is often and nobody listens
 		l.log.Debug("task state", "task", e.Task, "text", e.Text)
 	}
 }

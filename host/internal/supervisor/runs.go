@@ -29,7 +29,7 @@ func (st *state) newRun(trigger task.Trigger, now time.Time) *run {
 		Generation: st.gen,
 		Plugin:     st.def.Plugin,
 	}}
-	r.Timeline = make([]task.Moment, 0, 4)
+	r.Timeline = make([]task.Moment, 0, 3) // queued, running, ended
 	r.moment("queued", "", now)
 	return r
 }
@@ -153,7 +153,7 @@ func (st *state) begin(r *run, p *process, now time.Time) {
 		number = r.Attempts[n-1].Number + 1
 	}
 	if len(r.Attempts) >= maxAttempts {
-		r.Attempts = slices.Delete(r.Attempts, 0, 1)
+		r.Attempts = slices.Clone(r.Attempts[1:])
 	}
 	r.Attempts = append(r.Attempts, task.Attempt{Number: number, PID: p.info.PID, Started: now})
 	r.Version, r.Digest, r.Plugin = p.info.Version, p.info.Digest, st.def.Plugin
@@ -161,7 +161,7 @@ func (st *state) begin(r *run, p *process, now time.Time) {
 	if st.def.Timeout > 0 {
 		r.Deadline = now.Add(st.def.Timeout)
 	}
-	st.do(startRunEffect{id: p.id, start: task.RunStart{
+	p.start = task.RunStart{
 		Run:          r.ID,
 		Attempt:      number,
 		Trigger:      r.Trigger,
@@ -171,7 +171,8 @@ func (st *state) begin(r *run, p *process, now time.Time) {
 		Deadline:     r.Deadline,
 		Input:        r.Input,
 		Actor:        r.Actor,
-	}})
+	}
+	st.do(startRunEffect{p})
 	st.save(r)
 	st.dirty = true
 }
@@ -347,7 +348,7 @@ func (st *state) endRunAt(r *run, at, now time.Time) {
 		st.afterLife(r, now)
 	}
 	st.refreshNextSlot()
-	st.do(endedEffect{r.snapshot()})
+	st.do(endedEffect{r})
 	st.again, st.dirty = true, true
 }
 
@@ -405,16 +406,20 @@ func (st *state) live() []*run {
 	return runs
 }
 
+// save saves the run once for each decision, however often that asks for it.
 func (st *state) save(r *run) {
 	r.saved = true
-	st.do(saveRunEffect{r.snapshot()})
+	if !r.saving {
+		r.saving = true
+		st.do(saveRunEffect{r})
+	}
 }
 
 // snapshot is the run as it is, for others to keep. What it points to is replaced and
-// never changed, the timeline only grows; attempts change in place and are copied.
+// never changed; its lists only grow.
 func (r *run) snapshot() task.Run {
 	s := r.Run
-	s.Attempts = slices.Clone(r.Attempts)
+	s.Attempts = slices.Clip(r.Attempts)
 	s.Timeline = slices.Clip(r.Timeline)
 	return s
 }
@@ -468,7 +473,8 @@ func (st *state) explainWait(r *run, now time.Time) {
 		return
 	}
 	w.Since = now
-	r.Waiting, st.dirty = &w, true
+	waiting := w
+	r.Waiting, st.dirty = &waiting, true
 	if r.saved { // who reads the run by its id sees it too
 		st.save(r)
 	}

@@ -185,11 +185,11 @@ func (s *sim) carryOut(e effect) {
 		if old, ok := s.runs[e.run.ID]; ok && old.State == task.RunEnded {
 			s.fatalf("run %s was saved after its end", e.run.ID)
 		}
-		s.runs[e.run.ID] = e.run
+		s.runs[e.run.ID] = e.run.snapshot()
 	case saveSlotEffect:
 		s.slots[e.record.ID] = e.record
 	case saveStatusEffect:
-		s.statuses = append(s.statuses, e.status)
+		s.statuses = append(s.statuses, *e.status)
 	case eventEffect:
 		s.events = append(s.events, e.event.Kind+" "+e.event.Text)
 		if strings.Contains(e.event.Text, "not foreseen") {

@@ -69,6 +69,8 @@ type state struct {
 	again bool // settle must go round once more
 	reply *reply
 	out   []effect
+	told  []task.Event // what out tells
+	shown task.Status  // what out saves
 }
 
 // definition is a definition that waits for the old one to be gone.
@@ -100,6 +102,7 @@ type run struct {
 	batch     string // of a backfill
 	batchMax  int
 	saved     bool // the journal knows it, so it must end there
+	saving    bool // this decision saves it
 	why       why  // of the stop
 	proc      *process
 	began     time.Time // the live attempt
@@ -141,6 +144,7 @@ type process struct {
 	id       task.ProcessID
 	phase    procPhase
 	run      *run
+	start    task.RunStart // of run, or of the one before
 	launched time.Time
 	info     task.ProcessInfo
 	deadline time.Time // closing, killing: when to kill (again)
@@ -239,7 +243,7 @@ func (st *state) clone() *state {
 	c := *st
 	random := *st.random
 	c.random = &random
-	c.out, c.reply = nil, nil
+	c.out, c.told, c.reply = nil, nil, nil
 	c.unmet = slices.Clone(st.unmet)
 	if st.record != nil {
 		record := *st.record
@@ -255,7 +259,7 @@ func (st *state) clone() *state {
 	c.runs = nil
 	for _, r := range st.runs {
 		copied := *r
-		copied.Run = r.snapshot()
+		copied.Run, copied.saving = r.snapshot(), false
 		copied.Timeline = slices.Clone(r.Timeline)
 		copied.proc = procs[r.proc]
 		if copied.proc != nil {

@@ -83,14 +83,16 @@ var moves = []move{
 	{task.FailedState, "stop", task.Stopped},
 }
 
-// causes finds a row of moves by its states.
-var causes = func() map[[2]task.State]string {
+// moved is what is told of each row of moves, by its states.
+var moved = func() map[[2]task.State]string {
 	m := make(map[[2]task.State]string, len(moves))
 	for _, row := range moves {
-		m[[2]task.State{row.from, row.to}] = row.cause
+		m[[2]task.State{row.from, row.to}] = moveText(row)
 	}
 	return m
 }()
+
+func moveText(m move) string { return fmt.Sprintf("%s → %s: %s", m.from, m.to, m.cause) }
 
 // Diagram draws the table of transitions as a mermaid state diagram.
 func Diagram() string {

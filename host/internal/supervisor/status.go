@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/taskhost/taskhost/host/internal/task"
@@ -9,7 +8,7 @@ import (
 
 // tell announces something to those who follow events.
 func (st *state) tell(topic, kind, run, text string, now time.Time) {
-	st.do(eventEffect{task.Event{At: now, Topic: topic, Kind: kind, Task: st.def.Name, Run: run, Text: text}})
+	st.told = append(st.told, task.Event{At: now, Topic: topic, Kind: kind, Task: st.def.Name, Run: run, Text: text})
 }
 
 // show moves the state's word and saves a new status when anything of it has changed.
@@ -19,14 +18,15 @@ func (st *state) show(now time.Time) {
 	}
 	st.dirty = false
 	if word := st.stateNow(); word != st.word {
-		cause, legal := causes[[2]task.State{st.word, word}]
+		text, legal := moved[[2]task.State{st.word, word}]
 		if !legal {
-			cause = "not foreseen"
+			text = moveText(move{st.word, "not foreseen", word})
 		}
-		st.tell("task", "state", "", fmt.Sprintf("%s → %s: %s", st.word, word, cause), now)
+		st.tell("task", "state", "", text, now)
 		st.word, st.since = word, now
 	}
-	st.do(saveStatusEffect{st.status(now)})
+	st.shown = st.status(now)
+	st.do(saveStatusEffect{&st.shown})
 }
 
 // status is a snapshot of the task for others to keep.

@@ -59,8 +59,8 @@ func (v *view) slots(name string, from, to time.Time, max int) []Slot {
 	var held string
 	var next time.Time
 	if l != nil {
-		if s := l.status.Load(); s != nil {
-			held, next = heldBy(s), s.NextSlot
+		if s := l.slot.Load(); s != nil {
+			held, next = s.held, s.next
 		}
 	}
 	var times []time.Time
@@ -76,6 +76,24 @@ func (v *view) slots(name string, from, to time.Time, max int) []Slot {
 		slots = append(slots, Slot{Task: name, At: at, NotBefore: plan.NotBefore(at), Held: held})
 	}
 	return slots
+}
+
+// slotView is what the fleet needs to know of a task's status.
+type slotView struct {
+	held string    // see Slot.Held
+	next time.Time // of a fixed delay
+}
+
+// showSlot keeps the loop's slotView true. The next slot of a schedule on a grid is known without it.
+func (l *loop) showSlot(s *task.Status) {
+	now := slotView{held: heldBy(s)}
+	if l.st.fixedDelay() {
+		now.next = s.NextSlot
+	}
+	if before := l.slot.Load(); before == nil || *before != now {
+		shown := now
+		l.slot.Store(&shown)
+	}
 }
 
 func heldBy(s *task.Status) string {
