@@ -201,6 +201,10 @@ func TestAnInterruptedRunGoesOnAtTheNextStart(t *testing.T) {
 			if r = untilRun(h, r.ID, "is at work again", func(r admin.Run) bool { return r.State == "running" }); len(r.Attempts) != 2 {
 				t.Errorf("it is at attempt %d", len(r.Attempts))
 			}
+			if _, done, err := h.Restart(t.Context(), name, admin.Verb{}, 20*time.Second); err != nil || !done {
+				t.Errorf("restart: done %v, %v", done, err)
+			}
+			untilRun(h, r.ID, "is at work in the new process", func(r admin.Run) bool { return r.State == "running" && len(r.Attempts) == 3 })
 			continue
 		}
 		if r = untilRun(h, r.ID, "ended", isEnded); r.Outcome != "succeeded" || len(r.Attempts) != 2 || !sawOf(t, r).Resumed || r.Attempts[0].Outcome != "interrupted" {
