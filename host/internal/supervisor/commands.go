@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/taskhost/taskhost/host/internal/backoff"
@@ -94,8 +95,10 @@ func (st *state) answer(now time.Time) {
 	}
 	r.answer.reply.Runs = append(r.answer.reply.Runs, r.ended...)
 	st.reply = nil
-	for _, e := range st.out {
+	for i, e := range st.out {
 		if o, ok := e.(overridesEffect); ok && o.reply == r {
+			o.overrides = st.overrides
+			st.out = append(slices.Delete(st.out, i, i+1), o) // who is answered finds the status saved
 			return
 		}
 	}
