@@ -21,7 +21,7 @@ type Config struct {
 
 func main() {
 	task.Serve(task.Plugin{Name: "ticker", Version: "1.0.0", Types: []task.Type{
-		task.Continuous("ticker", tick, task.Doc("publishes now and appends it to a journal")),
+		task.Continuous("ticker", tick, task.CallsReady(), task.Doc("publishes now and appends it to a journal")),
 	}})
 }
 

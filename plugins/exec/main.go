@@ -12,6 +12,7 @@ func plugin() task.Plugin {
 		Types: []task.Type{
 			task.OpenJob("command", open,
 				task.Doc("runs a command; continuous, it is a daemon that is kept going"),
+				task.CallsReady(),
 				task.Modes(task.ModePeriodic, task.ModeOnDemand, task.ModeContinuous)),
 		},
 	}

@@ -27,6 +27,13 @@ func Modes(modes ...Mode) Option {
 	return func(d *definition) { d.modes = modes }
 }
 
+// CallsReady says that the type calls [Host.Ready] once it can do its work. A continuous task of it is
+// not ready before that; without this option it is ready as soon as it is open. Tasks
+// that depend on it being ready wait so long.
+func CallsReady() Option {
+	return func(d *definition) { d.ready = true }
+}
+
 // method and output are options before they are checked.
 type method struct {
 	name, doc     string

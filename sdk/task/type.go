@@ -25,6 +25,7 @@ type definition struct {
 	modes   []Mode
 	allowed []Mode // what Modes may choose from
 	loop    bool
+	ready   bool // it calls Ready
 	config  reflect.Type
 	object  reflect.Type // what open returns; nil without an Open form
 	input   reflect.Type // of a job
@@ -289,7 +290,7 @@ func (d *definition) build() (session.Type, error) {
 	if d.run == nil {
 		note(errors.New("its function is nil"))
 	}
-	w := wire.Type{Name: d.name, Doc: d.doc, Loop: d.loop}
+	w := wire.Type{Name: d.name, Doc: d.doc, Loop: d.loop, Ready: d.ready}
 	for _, m := range d.modes {
 		if !slices.Contains(d.allowed, m) {
 			note(fmt.Errorf("mode %q does not fit this kind of type, which serves %q", m, d.allowed))

@@ -17,8 +17,9 @@ type Description struct {
 type Type struct {
 	Name      string        `json:"name"`
 	Doc       string        `json:"doc,omitempty"`
-	Modes     []string      `json:"modes"`          // "periodic", "continuous", "on_demand"
-	Loop      bool          `json:"loop,omitempty"` // step after step; takes continuous { pause }
+	Modes     []string      `json:"modes"`           // "periodic", "continuous", "on_demand"
+	Loop      bool          `json:"loop,omitempty"`  // step after step; takes continuous { pause }
+	Ready     bool          `json:"ready,omitempty"` // calls Ready; until then a task of it is not ready
 	Config    schema.Body   `json:"config"`
 	Schema    string        `json:"schema_hash"`
 	Input     *schema.Value `json:"input,omitempty"`

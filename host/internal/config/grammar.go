@@ -78,7 +78,7 @@ var (
 				},
 			},
 			{
-				name: "ready", doc: "Bounds the time in which the task must become ready.",
+				name: "ready", doc: "Bounds the time in which the task must become ready, which its type then has to say by calling Ready.",
 				attrs: []attribute{
 					{"timeout", kindDuration, "no bound", "After it, the task is stopped and restarted as after a failure."},
 				},

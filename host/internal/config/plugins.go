@@ -226,6 +226,7 @@ func (l *loader) attach(i *instance, p *plugin) *check {
 		i.find.errorf(i.modeRange(), fmt.Sprintf("it serves: %s", strings.Join(typ.Modes, ", ")),
 			"plugin %s: type %q does not serve the mode %s", p.name, typ.Name, d.Mode)
 	}
+	d.Continuous.Ready.Called = d.Mode == task.Continuous && typ.Ready
 	if d.Mode == task.Continuous && !typ.Loop {
 		if at, written := pauseRange(i.node); written {
 			i.find.errorf(at, "remove pause", "plugin %s: type %q is not called step by step, so there is nothing between which it could pause", p.name, typ.Name)

@@ -50,6 +50,12 @@ func (st *state) expireRun(r *run, now time.Time, passed func(time.Time) bool) {
 	}
 }
 
+// expectsReady reports whether the task is ready only when author code says so.
+func (st *state) expectsReady() bool {
+	ready := st.def.Continuous.Ready
+	return st.def.Mode == task.Continuous && (ready.Called || ready.Timeout > 0)
+}
+
 // readyBy is when the live run must have become ready; zero is never.
 func (st *state) readyBy(r *run) time.Time {
 	limit := st.def.Continuous.Ready.Timeout

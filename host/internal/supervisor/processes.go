@@ -322,7 +322,7 @@ func (st *state) processReady(p *process, e task.ProcessReady, now time.Time) {
 	}
 	p.phase = procIdle
 	p.info.State = p.phase.text()
-	if st.def.Mode != task.Continuous || st.def.Continuous.Ready.Timeout == 0 {
+	if !st.expectsReady() {
 		st.setReady(true)
 	}
 }

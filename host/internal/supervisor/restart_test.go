@@ -427,3 +427,25 @@ func TestAHostThatSleptBlamesNoRun(t *testing.T) {
 		t.Error("the watchdog no longer works")
 	}
 }
+
+func TestATypeThatCallsReadyIsNotReadyBefore(t *testing.T) {
+	t.Parallel()
+	for _, calls := range []bool{true, false} {
+		d := continuousTask()
+		d.Continuous.Ready.Called = true
+		s := newSim(t, d)
+		s.behave = func() behaviour {
+			b := good()
+			b.work, b.ready = -1, calls
+			return b
+		}
+		s.boot(task.Memory{})
+		s.advance(time.Hour)
+		if s.facts.Ready != calls {
+			t.Errorf("ready %t although it called: %t", s.facts.Ready, calls)
+		}
+		if n := len(s.outcomes()); n != 0 {
+			t.Errorf("without a timeout nobody ends it: %v", s.outcomes())
+		}
+	}
+}

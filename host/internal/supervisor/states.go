@@ -164,7 +164,7 @@ func (st *state) comingUp() bool {
 		return false
 	}
 	for _, r := range st.runs {
-		if r.phase == live && (!r.entered || st.def.Continuous.Ready.Timeout > 0 && !st.ready) {
+		if r.phase == live && (!r.entered || st.expectsReady() && !st.ready) {
 			return true
 		}
 	}

@@ -113,8 +113,10 @@ type ContinuousSpec struct {
 	Watchdog Watchdog      `json:"watchdog,omitzero"`
 }
 
-// ReadySpec bounds the time in which a task must become ready. Timeout 0 is no bound.
+// ReadySpec says when a continuous task is ready: when its type calls Ready, or at once. Timeout
+// bounds the wait for the call, which it then expects in any case; 0 is no bound.
 type ReadySpec struct {
+	Called  bool          `json:"called,omitempty"` // the type says that it calls Ready
 	Timeout time.Duration `json:"timeout,omitempty"`
 }
 
