@@ -261,9 +261,11 @@ func TestSlotsThatTheHostSleptThroughAreRecordedOrCaughtUp(t *testing.T) {
 		}
 		missed, ran := 0, 0
 		for _, s := range slots.Items {
-			if s.Reason == "missed(overload)" || s.Reason == "missed(clock)" {
+			switch s.Reason {
+			case "missed(overload)", "missed(clock)":
 				missed += s.Count
-			} else {
+			case "skipped(overlap)": // a loaded machine may keep a run at work until the next slot
+			default:
 				t.Errorf("%s: %d slots are %s", name, s.Count, s.Reason)
 			}
 		}

@@ -104,7 +104,7 @@ task "big" {
   plugin = "exec"
   on_demand {}
   config {
-    shell = "i=0; while [ $i -lt 2000 ]; do echo line $i of many; i=$((i+1)); done; head -c 1000000 /dev/zero | tr '\\0' x; echo; echo the end"
+    shell = "i=0; while [ $i -lt 2000 ]; do echo line $i of many; i=$((i+1)); done; head -c 300000 /dev/zero | tr '\\0' x; echo; echo the end"
   }
 }
 
