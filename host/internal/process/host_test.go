@@ -67,7 +67,12 @@ func hostProcess(t *testing.T, dir, mark string, scripts ...string) (host *exec.
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := host.Start(); err != nil {
+	// Until it executes, a new process has every file of this one open, the locks of other tests among
+	// them, and would be taken for something that an old host left.
+	children.mu.Lock()
+	err = host.Start()
+	children.mu.Unlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
