@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"os"
@@ -17,9 +16,6 @@ type ackedMark struct {
 	n    uint64 // as found
 }
 
-// errLostFile is for callers within the package: the file is not what it was.
-var errLostFile = errors.New("restore it from a backup")
-
 func ackedPath(path string) string { return path + "-acked" }
 
 func openAcked(path string) (*ackedMark, error) {
@@ -27,21 +23,31 @@ func openAcked(path string) (*ackedMark, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the mark of acknowledged commits: %w", err)
 	}
-	m := &ackedMark{file: f}
-	var b [12]byte
-	if n, _ := f.ReadAt(b[:], 0); n == len(b) && binary.BigEndian.Uint32(b[8:]) == crc32.Checksum(b[:8], sums) {
-		m.n = binary.BigEndian.Uint64(b[:8])
-	}
-	return m, nil
+	b := make([]byte, 12)
+	n, _ := f.ReadAt(b, 0)
+	return &ackedMark{file: f, n: parseAcked(b[:n])}, nil
 }
 
-// check refuses a database with fewer commits than were acknowledged.
-func (m *ackedMark) check(commits uint64) error {
-	if commits >= m.n {
+// readAcked is how many commits were acknowledged; 0 when nobody knows.
+func readAcked(path string) uint64 {
+	b, _ := os.ReadFile(ackedPath(path))
+	return parseAcked(b)
+}
+
+func parseAcked(b []byte) uint64 {
+	if len(b) != 12 || binary.BigEndian.Uint32(b[8:]) != crc32.Checksum(b[:8], sums) {
+		return 0
+	}
+	return binary.BigEndian.Uint64(b[:8])
+}
+
+// checkAcked refuses a database with fewer commits than were acknowledged.
+func checkAcked(path string, acked, commits uint64) error {
+	if commits >= acked {
 		return nil
 	}
 	return fmt.Errorf("%d commits were acknowledged and it holds %d: its end is damaged or it was replaced by an older one; "+
-		"restore it from a backup, or delete %s to go on with what is left", m.n, commits, m.file.Name())
+		"restore it from a backup, or delete %s to go on with what is left", acked, commits, ackedPath(path))
 }
 
 // set is best effort: without it less is noticed.

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -37,6 +39,11 @@ type writer struct {
 // openWriter opens the file for writing and makes sure that it is a store in this version's format which
 // holds whatever was acknowledged.
 func (s *SQLite) openWriter(ctx context.Context, first bool) (_ *writer, err error) {
+	if first {
+		if err := makePrivate(s.path); err != nil {
+			return nil, err
+		}
+	}
 	w := &writer{stmts: map[string]*sql.Stmt{}}
 	w.db = openDB(s.path, "_synchronous=FULL&_txlock=immediate&_pragma=cache_size(-8000)", s.tune.busy)
 	w.db.SetMaxOpenConns(1)
@@ -63,12 +70,12 @@ func (s *SQLite) openWriter(ctx context.Context, first bool) (_ *writer, err err
 	}
 	if first {
 		// An empty file in the place of a store that has acknowledged something must not become a store.
-		var pages int
-		if err = w.conn.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_schema").Scan(&pages); err != nil {
+		var tables int
+		if err = w.conn.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_schema").Scan(&tables); err != nil {
 			return nil, err
 		}
-		if pages == 0 {
-			if err = s.acked.check(0); err != nil {
+		if tables == 0 {
+			if err = checkAcked(s.path, s.acked.n, 0); err != nil {
 				return nil, err
 			}
 		}
@@ -80,12 +87,25 @@ func (s *SQLite) openWriter(ctx context.Context, first bool) (_ *writer, err err
 		return nil, fmt.Errorf("read the number of commits: %w", err)
 	}
 	if first {
-		if err = s.acked.check(w.commits); err != nil {
+		if err = checkAcked(s.path, s.acked.n, w.commits); err != nil {
 			return nil, err
 		}
 		_, err = w.conn.ExecContext(ctx, `DELETE FROM run_values WHERE run NOT IN (SELECT id FROM live)`)
 	}
 	return w, err
+}
+
+// makePrivate makes the file for its owner alone, if it is not there; the engine gives those beside it the
+// same mode. Nothing of the file may be open in this process: closing it here would end the engine's locks.
+func makePrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 func checkEngine(ctx context.Context, conn *sql.Conn) error {

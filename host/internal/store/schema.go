@@ -56,7 +56,7 @@ func migrate(ctx context.Context, conn *sql.Conn) error {
 	case app != appID && (tables > 0 || format != 0):
 		return fmt.Errorf("it is a database of another program; name another data_dir")
 	case app == appID && tables == 0 && format > 0:
-		return fmt.Errorf("it has lost its tables: %w", errLostFile)
+		return fmt.Errorf("it has lost its tables; restore it from a backup")
 	case format > len(migrations):
 		return fmt.Errorf("its format %d is newer than the newest that this version knows, %d: use the taskhost that wrote it, or a newer one", format, len(migrations))
 	}
