@@ -99,7 +99,8 @@ func assemble(l Loaded, o ServeOptions) (_ *host, err error) {
 		return nil, fmt.Errorf("open the logs: %w", err)
 	}
 	h.store, err = store.Open(h.data.join("taskhost.db"), store.Options{
-		Keep: c.Host.Keep, KeepTotal: c.Host.KeepTotal.Runs, Publish: h.feed.Publish, Log: h.log.Named("store"),
+		Keep: c.Host.Keep, KeepTotal: c.Host.KeepTotal.Runs, KeepBytes: c.Host.KeepTotal.Disk,
+		Publish: h.feed.Publish, Log: h.log.Named("store"),
 	})
 	if err != nil {
 		return nil, err

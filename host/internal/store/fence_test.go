@@ -18,7 +18,7 @@ import (
 )
 
 // impatient is for stores that are made to fail.
-var impatient = tuning{busy: 20 * time.Millisecond, pace: time.Millisecond, retry: 5 * time.Millisecond, backlog: 100}
+var impatient = tuning{busy: 20 * time.Millisecond, pace: time.Millisecond, retry: 5 * time.Millisecond, backlog: 100, many: 4, look: 5}
 
 func until(t *testing.T, what string, check func() bool) {
 	t.Helper()

@@ -261,7 +261,7 @@ func (s *SQLite) endedRuns(ctx context.Context, q task.RunQuery, from place, p *
 	}
 	below := min(from.seq, s.seq+1)
 	s.mu.Unlock()
-	h := search{table: "runs", below: below}
+	h := search{table: "runs", below: below, many: s.tune.many, look: s.tune.look}
 	if !q.Since.IsZero() {
 		h.from = micros(q.Since)
 	}
@@ -322,7 +322,7 @@ func (s *SQLite) Slots(ctx context.Context, q task.SlotQuery) (task.Page[task.Sl
 			hidden[id] = true
 		}
 	}
-	h := search{table: "slots", below: min(from.seq, s.seq+1)}
+	h := search{table: "slots", below: min(from.seq, s.seq+1), many: s.tune.many, look: s.tune.look}
 	s.mu.Unlock()
 	if q.Task != "" {
 		h.kinds = append([]kind{}, s.kinds.ofTask(q.Task, func(k kindKey) bool { return k.table == "slots" })...)

@@ -16,6 +16,10 @@ type search struct {
 	below uint64 // places below this one only
 	from  uint64 // places from this one only; no record stands before its queueing
 	until uint64 // queued before this; 0 is no bound; needs kinds
+
+	// From so many kinds on, a plain look at so many of the newest records is tried first, and the heads of
+	// all kinds are read in one go.
+	many, look int
 }
 
 // found is one record as it stands in its table.
@@ -24,12 +28,6 @@ type found struct {
 	id     string
 	record []byte
 }
-
-// manyKinds is from how many on a plain look at the newest records is tried first, and heads are read in one go.
-const manyKinds = 24
-
-// plainLook is how many records that look takes in.
-const plainLook = 2000
 
 // find returns up to n records, fewer only when there are no more.
 //
@@ -40,7 +38,7 @@ func (h search) find(ctx context.Context, t *sql.Tx, n int) ([]found, error) {
 	if h.kinds == nil {
 		return h.read(ctx, t, `SELECT seq, id, record FROM `+h.table+` WHERE seq < ? AND seq >= ? ORDER BY seq DESC LIMIT ?`, h.bound(forever), h.from, n)
 	}
-	best, err := h.look(ctx, t, n)
+	best, err := h.glance(ctx, t, n)
 	if err != nil {
 		return nil, err
 	}
@@ -60,16 +58,16 @@ func (h search) find(ctx context.Context, t *sql.Tx, n int) ([]found, error) {
 	return h.load(ctx, t, best)
 }
 
-// look goes through the newest records of all kinds, which is quick when most of them are wanted.
-func (h search) look(ctx context.Context, t *sql.Tx, n int) (best []uint64, err error) {
-	if len(h.kinds) < manyKinds || h.until > 0 {
+// glance goes through the newest records of all kinds, which is quick when most of them are wanted.
+func (h search) glance(ctx context.Context, t *sql.Tx, n int) (best []uint64, err error) {
+	if len(h.kinds) < h.many || h.until > 0 {
 		return nil, nil
 	}
 	wanted := make(map[int64]bool, len(h.kinds))
 	for _, k := range h.kinds {
 		wanted[k.id] = true
 	}
-	err = each(ctx, t, `SELECT seq, kind FROM `+h.table+` WHERE seq < ? AND seq >= ? ORDER BY seq DESC LIMIT ?`, []any{h.bound(forever), h.from, plainLook}, func(rows *sql.Rows) error {
+	err = each(ctx, t, `SELECT seq, kind FROM `+h.table+` WHERE seq < ? AND seq >= ? ORDER BY seq DESC LIMIT ?`, []any{h.bound(forever), h.from, h.look}, func(rows *sql.Rows) error {
 		var seq uint64
 		var of int64
 		if err := rows.Scan(&seq, &of); err != nil {
@@ -100,7 +98,7 @@ type head struct {
 
 func (h search) heads(ctx context.Context, t *sql.Tx) ([]head, error) {
 	heads := make([]head, 0, len(h.kinds))
-	if len(h.kinds) < manyKinds {
+	if len(h.kinds) < h.many {
 		for _, k := range h.kinds {
 			heads = append(heads, head{k, h.bound(k.key.span())})
 		}

@@ -76,15 +76,20 @@ type tuning struct {
 	pace    time.Duration // between transactions that nobody waits for
 	retry   time.Duration // between tries while nothing can be written, at first
 	backlog int           // records that are held back at most
+	many    int           // of search
+	look    int           // of search
 }
 
-var usual = tuning{busy: 5 * time.Second, pace: 5 * time.Millisecond, retry: 200 * time.Millisecond, backlog: 20_000}
+var usual = tuning{busy: 5 * time.Second, pace: 5 * time.Millisecond, retry: 200 * time.Millisecond, backlog: 20_000, many: 24, look: 2000}
 
 // Open opens the store in the file, and makes it if it is not there. It refuses a file that is damaged, that is
 // not a store, or that a newer version has written; the message names the file and what to do.
 func Open(path string, o Options) (*SQLite, error) { return open(path, o, usual) }
 
 func open(path string, o Options, t tuning) (_ *SQLite, err error) {
+	if o.KeepBytes <= 0 {
+		o.KeepBytes = 10 << 30 // it is on the disk
+	}
 	o = o.withDefaults()
 	s := &SQLite{
 		opts: o, log: o.Log, path: path, tune: t,
@@ -114,6 +119,7 @@ func open(path string, o Options, t tuning) (_ *SQLite, err error) {
 		s.acked.close()
 		return nil, err
 	}
+	s.signal(s.wake) // to look after what is over its bounds
 	go s.run(w)
 	return s, nil
 }
