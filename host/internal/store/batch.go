@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -101,7 +102,7 @@ type gap struct{ runs, slots, events int }
 
 func (g gap) any() bool { return g != gap{} }
 
-// shed gives up the oldest records when there are more than most, a tenth at a time.
+// shed gives up the oldest records when there are more than most, and a tenth more: it is not done for each.
 func (b *batch) shed(most int, mostBytes int64, mostEvents int) (lost gap) {
 	if len(b.runs)+len(b.slots) > most || b.bytes > mostBytes {
 		type old struct {
@@ -118,9 +119,9 @@ func (b *batch) shed(most int, mostBytes int64, mostEvents int) (lost gap) {
 		for id, s := range b.slots {
 			all = append(all, old{s.seq, id, true})
 		}
-		slices.SortFunc(all, func(x, y old) int { return int(x.seq) - int(y.seq) })
-		for i, o := range all {
-			if i > len(all)/10 && b.bytes <= mostBytes {
+		slices.SortFunc(all, func(x, y old) int { return cmp.Compare(x.seq, y.seq) })
+		for _, o := range all {
+			if len(b.runs)+len(b.slots) <= most*9/10 && b.bytes <= mostBytes*9/10 {
 				break
 			}
 			if o.slot {

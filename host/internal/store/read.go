@@ -162,7 +162,7 @@ func (s *SQLite) Run(ctx context.Context, id string) (task.Run, bool, error) {
 // EventsSince replays; see Events. What has not been written yet is not known.
 func (s *SQLite) EventsSince(seq uint64) ([]task.Event, bool) {
 	var events []task.Event
-	known := seq == s.baseEvent
+	known, newest := seq == s.baseEvent, seq
 	if seq == s.lastEvent.Load() && known {
 		return nil, true
 	}
@@ -176,8 +176,9 @@ func (s *SQLite) EventsSince(seq uint64) ([]task.Event, bool) {
 			return err
 		}
 		for _, e := range some {
-			if known = known || e.Seq == seq; e.Seq > seq {
-				events = append(events, e)
+			// After a commit of which nobody knew whether it was one, an event can stand in two rows.
+			if known = known || e.Seq == seq; e.Seq > newest {
+				events, newest = append(events, e), e.Seq
 			}
 		}
 		if !known || len(events) > s.opts.Ring {

@@ -60,8 +60,11 @@ func (h search) find(ctx context.Context, t *sql.Tx, n int) ([]found, error) {
 
 // glance goes through the newest records of all kinds, which is quick when most of them are wanted.
 func (h search) glance(ctx context.Context, t *sql.Tx, n int) (best []uint64, err error) {
-	if len(h.kinds) < h.many || h.until > 0 {
+	if len(h.kinds) < h.many {
 		return nil, nil
+	}
+	if h.until > 0 {
+		return h.glanceBack(ctx, t, n)
 	}
 	wanted := make(map[int64]bool, len(h.kinds))
 	for _, k := range h.kinds {
@@ -79,6 +82,64 @@ func (h search) glance(ctx context.Context, t *sql.Tx, n int) (best []uint64, er
 		return nil
 	})
 	return best, err
+}
+
+// nearLevel is the last level whose runs glanceBack finds by a plain look.
+const nearLevel = 2
+
+// glanceBack is glance for a time in the past. What stands below the place of that time was queued before it. What
+// stands above it and was queued before was under way then: quick runs are found within a minute, slow ones by kind.
+func (h search) glanceBack(ctx context.Context, t *sql.Tx, n int) (best []uint64, err error) {
+	wanted := make(map[int64]bool, len(h.kinds))
+	slow := h
+	slow.kinds, slow.from = []kind{}, max(h.from, h.until)
+	for _, k := range h.kinds {
+		wanted[k.id] = true
+		if k.key.level > nearLevel {
+			slow.kinds = append(slow.kinds, k)
+		}
+	}
+	seen, short := 0, false
+	plain := func(below, from uint64, most int) error {
+		seen = 0
+		return each(ctx, t, `SELECT seq, kind, queued FROM `+h.table+` WHERE seq < ? AND seq >= ? ORDER BY seq DESC LIMIT ?`, []any{below, from, most}, func(rows *sql.Rows) error {
+			var seq, queued uint64
+			var of int64
+			if err := rows.Scan(&seq, &of, &queued); err != nil {
+				return err
+			}
+			seen++
+			if wanted[of] && queued < h.until {
+				best = append(best, seq)
+			}
+			return nil
+		})
+	}
+	near := h.bound(kindKey{level: nearLevel}.span())
+	if most := 10 * h.look; slow.from < near {
+		if err := plain(near, slow.from, most); err != nil {
+			return nil, err
+		}
+		short = seen == most
+	}
+	if !short && len(best) < n {
+		if err := plain(min(h.below, h.until), h.from, h.look); err != nil {
+			return nil, err
+		}
+		short = seen == h.look && len(best) < n
+	}
+	if short {
+		return nil, nil // there may be more than was looked at
+	}
+	heads, err := slow.heads(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	late, err := slow.merge(ctx, t, heads, n)
+	best = append(best, late...)
+	slices.SortFunc(best, func(a, b uint64) int { return cmp.Compare(b, a) })
+	best = slices.Compact(best) // a slow one may have been seen by the plain look
+	return best[:min(n, len(best))], err
 }
 
 // bound is the place below which the records of a kind with the span must stand.
@@ -105,9 +166,10 @@ func (h search) heads(ctx context.Context, t *sql.Tx) ([]head, error) {
 		slices.SortFunc(heads, newestFirst)
 		return heads, nil
 	}
-	wanted := make(map[int64]kind, len(h.kinds))
+	wanted, quickest := make(map[int64]kind, len(h.kinds)), len(levels)
 	for _, k := range h.kinds {
 		wanted[k.id] = k
+		quickest = min(quickest, k.key.level)
 	}
 	var limits strings.Builder
 	args := make([]any, 0, len(levels)+3)
@@ -115,9 +177,9 @@ func (h search) heads(ctx context.Context, t *sql.Tx) ([]head, error) {
 		limits.WriteString(` WHEN ` + strconv.Itoa(level) + ` THEN ?`)
 		args = append(args, h.bound(kindKey{level: level}.span()))
 	}
-	args = append(args, h.bound(forever), h.from, h.table)
+	args = append(args, h.bound(forever), h.from, h.table, quickest)
 	err := each(ctx, t, `SELECT k.id, (SELECT MAX(r.seq) FROM `+h.table+` r WHERE r.kind = k.id
-		AND r.seq < CASE k.level`+limits.String()+` ELSE ? END AND r.seq >= ?) FROM kinds k WHERE k.part = ?`, args, func(rows *sql.Rows) error {
+		AND r.seq < CASE k.level`+limits.String()+` ELSE ? END AND r.seq >= ?) FROM kinds k WHERE k.part = ? AND k.level >= ?`, args, func(rows *sql.Rows) error {
 		var of int64
 		var seq sql.NullInt64
 		if err := rows.Scan(&of, &seq); err != nil {

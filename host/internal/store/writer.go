@@ -22,16 +22,13 @@ func (s *SQLite) run(w *writer) {
 	ctx := context.Background()
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
-	pause, failed := s.tune.retry, false
+	pause := s.tune.retry
+	var retry <-chan time.Time // set while nothing can be written
 	var last time.Time
 	for open := true; open; {
-		var retry <-chan time.Time
-		if failed {
-			retry = time.After(pause)
-		}
 		select {
 		case <-s.wake:
-			if failed {
+			if retry != nil {
 				s.tell() // and nothing is written before its time
 				continue
 			}
@@ -45,11 +42,11 @@ func (s *SQLite) run(w *writer) {
 		case <-s.quit:
 			open = false
 		}
-		if w = s.writeAll(ctx, w); w == nil {
-			failed = true
+		if w = s.writeNext(ctx, w); w == nil {
+			retry = time.After(pause)
 			continue
 		}
-		failed, pause, last = false, s.tune.retry, time.Now()
+		retry, pause, last = nil, s.tune.retry, time.Now()
 	}
 	s.end(ctx, w)
 }
@@ -70,31 +67,30 @@ func (s *SQLite) collect(d time.Duration) bool {
 	return true
 }
 
-// writeAll writes until nothing is left. It returns nil when writing failed: the connection is closed then,
-// and the store is behind its fence.
-func (s *SQLite) writeAll(ctx context.Context, w *writer) *writer {
-	for {
-		b := s.take()
-		if b == nil {
-			return w
-		}
-		var err error
-		if w == nil {
-			w, err = s.reopen(ctx)
-		}
-		more := false
-		if err == nil {
-			more, err = s.write(ctx, w, b)
-		}
-		if err != nil {
-			s.failed(b, err)
-			if w != nil {
-				w.close()
-			}
-			return nil
-		}
-		s.wrote(w, b, more)
+// writeNext writes what has collected, if anything. It returns nil when that failed: the connection is closed
+// then, and the store is behind its fence.
+func (s *SQLite) writeNext(ctx context.Context, w *writer) *writer {
+	b := s.take()
+	if b == nil {
+		return w
 	}
+	var err error
+	if w == nil {
+		w, err = s.reopen(ctx)
+	}
+	more := false
+	if err == nil {
+		more, err = s.write(ctx, w, b)
+	}
+	if err != nil {
+		s.failed(b, err)
+		if w != nil {
+			w.close()
+		}
+		return nil
+	}
+	s.wrote(w, b, more)
+	return w
 }
 
 // reopen begins anew after a failure.
@@ -266,9 +262,12 @@ func (s *SQLite) do(ctx context.Context, o *op, check func() error) error {
 	}
 }
 
-// end writes the rest and closes everything.
+// end writes the rest and closes everything. History over its bounds waits for the next opening.
 func (s *SQLite) end(ctx context.Context, w *writer) {
-	if w = s.writeAll(ctx, w); w == nil {
+	if w != nil {
+		w = s.writeNext(ctx, w) // what came while the last one was written; nothing comes any more
+	}
+	if w == nil {
 		s.mu.Lock()
 		s.final = fmt.Errorf("close the store: what was held back is not on the disk: %w", s.fence)
 		s.mu.Unlock()
