@@ -26,6 +26,10 @@ func TestMain(m *testing.M) {
 		victim(dir)
 		return
 	}
+	if dir := os.Getenv(refusedDir); dir != "" {
+		refused(dir)
+		return
+	}
 	os.Exit(m.Run())
 }
 
@@ -42,6 +46,7 @@ func victim(dir string) {
 		go func() {
 			n, _ := strconv.Atoi(value(s, name, "n"))
 			for n++; ; n++ {
+				var err error
 				id := fmt.Sprintf("%s-%d", name, n)
 				s.SaveRun(task.Run{ID: id, Task: name, State: task.RunRunning, Trigger: task.TriggerManual, Queued: time.Now()})
 				if n%7 == 0 {
@@ -94,7 +99,7 @@ func TestWhatWasAcknowledgedSurvivesSIGKILL(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, n := range acked {
-			whole(t, s, name, n)
+			acked[name] = whole(t, s, name, n) // the next victim goes on from there
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
@@ -135,8 +140,9 @@ func killed(t *testing.T, dir string, acked map[string]int, lines int) {
 	cmd.Wait()
 }
 
-// whole checks that a worker's last acknowledged commit, or one that was about to be, is there as a whole.
-func whole(t *testing.T, s *store.SQLite, name string, acked int) {
+// whole checks that a worker's last acknowledged commit, or one that was about to be, is there as a whole. It returns
+// which one that is.
+func whole(t *testing.T, s *store.SQLite, name string, acked int) int {
 	t.Helper()
 	n, _ := strconv.Atoi(value(s, name, "n"))
 	if n < acked || n > acked+2 || value(s, name, "twin") != strconv.Itoa(n) {
@@ -170,4 +176,5 @@ func whole(t *testing.T, s *store.SQLite, name string, acked int) {
 			s.SaveRun(r)
 		}
 	}
+	return n
 }
