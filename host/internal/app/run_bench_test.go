@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,7 +28,8 @@ func BenchmarkRun(b *testing.B) {
 	defer end()
 	h := &host{log: hclog.New(&hclog.LoggerOptions{Level: hclog.Info, Output: b.Output()}), feed: feed.New()}
 	ended := &counter{reached: make(chan struct{}, 1)}
-	h.store = store.NewMemory(store.Options{
+	var err error
+	h.store, err = store.Open(filepath.Join(b.TempDir(), "taskhost.db"), store.Options{
 		Keep: task.Keep{Succeeded: 10, Failed: 10, Slots: 10},
 		Ring: 256,
 		Publish: func(events []task.Event) {
@@ -39,6 +41,10 @@ func BenchmarkRun(b *testing.B) {
 			}
 		},
 	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer h.store.Close()
 	h.runner = runner.New(runner.Config{
 		Launcher: &hosttest.Launcher{},
 		Values:   h.store,

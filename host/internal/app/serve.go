@@ -67,7 +67,7 @@ type host struct {
 	data     *dataDir
 	logs     *logs.Logs
 	feed     *feed.Feed
-	store    *store.Memory
+	store    *store.SQLite
 	launcher *process.Launcher
 	runner   *runner.Runner
 	clock    *alarm.Clock // of the slots
@@ -98,7 +98,13 @@ func assemble(l Loaded, o ServeOptions) (_ *host, err error) {
 	if h.logs, err = logs.Open(h.data.join("logs"), logs.Options{Quota: c.Host.Keep.Logs, Log: h.log.Named("logs")}); err != nil {
 		return nil, fmt.Errorf("open the logs: %w", err)
 	}
-	h.store = store.NewMemory(store.Options{Keep: c.Host.Keep, KeepTotal: c.Host.KeepTotal.Runs, Publish: h.feed.Publish})
+	h.store, err = store.Open(h.data.join("taskhost.db"), store.Options{
+		Keep: c.Host.Keep, KeepTotal: c.Host.KeepTotal.Runs, KeepBytes: c.Host.KeepTotal.Disk,
+		Publish: h.feed.Publish, Log: h.log.Named("store"),
+	})
+	if err != nil {
+		return nil, err
+	}
 	for _, d := range c.Tasks {
 		h.store.SetKeep(d.Name, d.Keep)
 		h.logs.SetQuota(d.Name, d.Keep.Logs)
@@ -226,6 +232,11 @@ func (h *host) close() {
 	}
 	if h.launcher != nil {
 		h.launcher.Close()
+	}
+	if h.store != nil { // after all who write to it
+		if err := h.store.Close(); err != nil {
+			h.log.Error("cannot close the store", "err", err)
+		}
 	}
 	if h.logs != nil {
 		if err := h.logs.Close(); err != nil {

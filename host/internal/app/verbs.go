@@ -77,7 +77,7 @@ func (v *verbs) Info() api.HostInfo {
 		State: state, Version: v.host.options.Version, PID: os.Getpid(), Started: v.host.started,
 		Generation: v.host.fleet.Generation().Number, Digest: c.Digest, Config: v.host.options.Paths,
 		Listen: v.host.listens, DataDir: c.Host.DataDir, TimeZone: c.Host.TimeZone,
-		Store: "memory", Paused: fleet.Paused,
+		Store: "sqlite", Paused: fleet.Paused,
 	}
 }
 
@@ -134,5 +134,5 @@ func (v *verbs) Ready() error {
 	case !v.ready:
 		return errStarting
 	}
-	return nil
+	return v.host.store.Ready()
 }

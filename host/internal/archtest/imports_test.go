@@ -83,6 +83,7 @@ var owners = []struct {
 }{
 	{"github.com/hashicorp/go-plugin", []string{"host/internal/process", "sdk/task", "sdk/internal/...", "sdk/tasktest", "host/internal/bench/bare"}, "its stock process handling has defects that must not leak"},
 	{"github.com/spf13/cobra", []string{"host/internal/cli"}, "only the CLI has commands"},
+	{"modernc.org/sqlite", []string{"host/internal/store"}, "whoever wants history asks the store"},
 	{"net/http/pprof", nil, "profiling is not wired by import side effect"},
 }
 

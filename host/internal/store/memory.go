@@ -74,15 +74,7 @@ func (m *Memory) SaveStatus(s task.Status) {
 	defer m.mu.Unlock()
 	h := m.history(s.Task)
 	h.removed = time.Time{}
-	mem := &h.memory
-	raise(&mem.LastSlot, s.LastSlot)
-	raise(&mem.LastSuccess, s.LastSuccess)
-	raise(&mem.LastSuccessSlot, s.LastSuccessSlot)
-	mem.Failures = s.Failures
-	if s.Last != nil {
-		mem.Last = s.Last
-		raise(&mem.LastEnd, s.Last.Ended)
-	}
+	h.memory = remember(h.memory, s)
 	m.statuses.save(&s)
 	m.sweep()
 }
@@ -140,7 +132,12 @@ func (m *Memory) Recall(_ context.Context, name string) (task.Memory, error) {
 		return task.Memory{}, nil
 	}
 	mem := h.memory
-	for _, it := range h.live.items {
+	return withLive(mem, &h.live), nil
+}
+
+// withLive adds the lists of runs that have not ended, oldest first.
+func withLive(mem task.Memory, live *ledger[task.Run]) task.Memory {
+	for _, it := range live.items {
 		switch {
 		case it.gone:
 		case it.value.State == task.RunQueued && it.value.Outcome == task.OutcomeInterrupted:
@@ -149,7 +146,20 @@ func (m *Memory) Recall(_ context.Context, name string) (task.Memory, error) {
 			mem.Live = append(mem.Live, *it.value)
 		}
 	}
-	return mem, nil
+	return mem
+}
+
+// remember takes over from a snapshot what a task remembers.
+func remember(mem task.Memory, s task.Status) task.Memory {
+	raise(&mem.LastSlot, s.LastSlot)
+	raise(&mem.LastSuccess, s.LastSuccess)
+	raise(&mem.LastSuccessSlot, s.LastSuccessSlot)
+	mem.Failures = s.Failures
+	if s.Last != nil {
+		mem.Last = s.Last
+		raise(&mem.LastEnd, s.Last.Ended)
+	}
+	return mem
 }
 
 // Status is the newest snapshot of a task.

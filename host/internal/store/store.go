@@ -4,6 +4,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
@@ -34,10 +36,11 @@ type Events interface {
 type Options struct {
 	Keep      task.Keep          // of tasks without SetKeep; zero fields are no bound
 	KeepTotal int                // ended runs in all, and slot records in all; 100,000
-	KeepBytes int64              // of ended runs in all, inputs and results included; 256 MiB
+	KeepBytes int64              // of ended runs in all, inputs and results included; 256 MiB, 10 GiB on a disk
 	Ring      int                // events that can be replayed; 16,384
 	Publish   func([]task.Event) // takes committed events in order; it must not block, call the store or keep the slice
 	Now       func() time.Time   // time.Now
+	Log       hclog.Logger       // what an operator should know; nowhere
 }
 
 func (o Options) withDefaults() Options {
@@ -55,6 +58,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = hclog.NewNullLogger()
 	}
 	return o
 }

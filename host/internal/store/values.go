@@ -40,7 +40,7 @@ func (m *Memory) Commit(ctx context.Context, name, run string, ops []task.Op) er
 		}
 	}
 	if r, ok, _ := m.Run(ctx, run); ok && r.State == task.RunEnded {
-		return &task.Error{Code: CodeRunEnded, Detail: fmt.Sprintf("run %s has ended, nothing of it is kept any more", run), Remedy: "commit before the run returns"}
+		return runEnded(run)
 	}
 	return m.values.commit(name, run, ops, m.opts.Now())
 }
@@ -66,17 +66,7 @@ func (v *values) commit(name, run string, ops []task.Op, now time.Time) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	// Counting first keeps it all or nothing.
-	of, ofRun := map[string]bool{}, map[string]bool{}
-	for _, op := range ops {
-		switch op.Kind {
-		case task.OpSave:
-			of[op.Key] = true
-		case task.OpDelete:
-			of[op.Key] = false
-		case task.OpSaveRun:
-			ofRun[op.Key] = true
-		}
-	}
+	of, ofRun := changes(ops)
 	if grown(v.checkpoints[name], of) > MaxKeys {
 		return tooManyKeys(fmt.Sprintf("the checkpoint of task %q", name))
 	}
@@ -94,6 +84,22 @@ func (v *values) commit(name, run string, ops []task.Op, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// changes are the keys of a checkpoint and of a run that ops write (true) or delete (false).
+func changes(ops []task.Op) (of, ofRun map[string]bool) {
+	of, ofRun = map[string]bool{}, map[string]bool{}
+	for _, op := range ops {
+		switch op.Kind {
+		case task.OpSave:
+			of[op.Key] = true
+		case task.OpDelete:
+			of[op.Key] = false
+		case task.OpSaveRun:
+			ofRun[op.Key] = true
+		}
+	}
+	return of, ofRun
 }
 
 // grown is how many keys there will be: true in changes is a write, false a delete.
@@ -202,11 +208,7 @@ func (v *values) set(name, key string, value json.RawMessage, ifVersion uint64, 
 	defer v.mu.Unlock()
 	was, there := v.checkpoints[name][key]
 	if ifVersion != 0 && was.Version != ifVersion {
-		return task.Checkpoint{}, &task.Error{
-			Code:   CodeConflict,
-			Detail: fmt.Sprintf("the checkpoint value %q of task %q has version %d, not %d", key, name, was.Version, ifVersion),
-			Remedy: "read it again and decide anew",
-		}
+		return task.Checkpoint{}, conflict(name, key, was.Version, ifVersion)
 	}
 	if value == nil {
 		v.delete(name, key)
@@ -216,6 +218,18 @@ func (v *values) set(name, key string, value json.RawMessage, ifVersion uint64, 
 		return task.Checkpoint{}, tooManyKeys(fmt.Sprintf("the checkpoint of task %q", name))
 	}
 	return v.save(name, key, value, now, ""), nil
+}
+
+func conflict(name, key string, is, want uint64) error {
+	return &task.Error{
+		Code:   CodeConflict,
+		Detail: fmt.Sprintf("the checkpoint value %q of task %q has version %d, not %d", key, name, is, want),
+		Remedy: "read it again and decide anew",
+	}
+}
+
+func runEnded(run string) error {
+	return &task.Error{Code: CodeRunEnded, Detail: fmt.Sprintf("run %s has ended, nothing of it is kept any more", run), Remedy: "commit before the run returns"}
 }
 
 func (v *values) dropRun(run string) {

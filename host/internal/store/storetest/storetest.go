@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -90,6 +91,49 @@ func idsOf(runs []task.Run) string {
 		ids = append(ids, r.ID)
 	}
 	return strings.Join(ids, " ")
+}
+
+// soon waits until check finds nothing wrong: history is forgotten and events are handed out in the background.
+func soon(t *testing.T, check func() error) {
+	t.Helper()
+	bound, look := time.After(20*time.Second), time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		select {
+		case <-bound:
+			t.Fatal(err)
+		case <-look.C:
+		}
+	}
+}
+
+func soonRuns(t *testing.T, s store.Store, q task.RunQuery, want string) {
+	t.Helper()
+	soon(t, func() error {
+		if got := idsOf(list(t, s, q).Items); got != want {
+			return fmt.Errorf("Runs(%+v) = %s; want %s", q, got, want)
+		}
+		return nil
+	})
+}
+
+func soonSlots(t *testing.T, s store.Store, q task.SlotQuery, want string) {
+	t.Helper()
+	soon(t, func() error {
+		p, err := s.Slots(t.Context(), q)
+		var ids []string
+		for _, r := range p.Items {
+			ids = append(ids, r.ID)
+		}
+		if got := strings.Join(ids, " "); err != nil || got != want {
+			return fmt.Errorf("Slots(%+v) = %s, %v; want %s", q, got, err, want)
+		}
+		return nil
+	})
 }
 
 func list(t *testing.T, s store.Store, q task.RunQuery) task.Page[task.Run] {
@@ -309,38 +353,33 @@ func historyIsBounded(t *testing.T, open Open) {
 		s.SaveRun(endedRun("own", fmt.Sprintf("own%d", i), i, task.OutcomeSucceeded))
 		s.SaveSlot(task.SlotRecord{ID: fmt.Sprint(i), Task: "a", Reason: task.SkippedOverlap, First: at(i), Last: at(i), Count: 1})
 	}
-	wantRuns(t, s, task.RunQuery{Tasks: []string{"a"}}, "live bad9 ok9 bad8 ok8 ok7")
-	wantRuns(t, s, task.RunQuery{Tasks: []string{"own"}}, "own9")
+	soonRuns(t, s, task.RunQuery{Tasks: []string{"a"}}, "live bad9 ok9 bad8 ok8 ok7")
+	soonRuns(t, s, task.RunQuery{Tasks: []string{"own"}}, "own9")
 	if _, ok, _ := s.Run(t.Context(), "ok0"); ok {
 		t.Error("a forgotten run is still found")
 	}
-	p, err := s.Slots(t.Context(), task.SlotQuery{Task: "a"})
-	if err != nil || len(p.Items) != 4 || p.Items[0].ID != "9" {
-		t.Errorf("Slots = %d records, %v; want the newest 4", len(p.Items), err)
-	}
+	soonSlots(t, s, task.SlotQuery{Task: "a"}, "9 8 7 6")
 	s.SetKeep("a", task.Keep{Succeeded: 1, Failed: 1, Slots: 1})
-	wantRuns(t, s, task.RunQuery{Tasks: []string{"a"}}, "live bad9 ok9")
+	soonRuns(t, s, task.RunQuery{Tasks: []string{"a"}}, "live bad9 ok9")
 }
 
 func historyAges(t *testing.T, open Open) {
-	now := start
-	s := begin(t, open, store.Options{KeepTotal: 5, Now: func() time.Time { return now }})
+	var now atomic.Int64 // seconds since start; an engine may ask at any time
+	s := begin(t, open, store.Options{KeepTotal: 5, Now: func() time.Time { return at(int(now.Load())) }})
 	s.SetKeep("aging", task.Keep{Age: time.Minute})
 	s.SaveRun(endedRun("aging", "old", 0, task.OutcomeSucceeded))
-	now = at(61)
+	now.Store(61)
 	s.SaveRun(endedRun("aging", "new", 61, task.OutcomeSucceeded))
-	wantRuns(t, s, task.RunQuery{Tasks: []string{"aging"}}, "new")
-	now = at(600)
+	soonRuns(t, s, task.RunQuery{Tasks: []string{"aging"}}, "new")
+	now.Store(600)
 	s.SaveStatus(task.Status{Task: "another"}) // a quiet task ages too
-	wantRuns(t, s, task.RunQuery{Tasks: []string{"aging"}}, "")
+	soonRuns(t, s, task.RunQuery{Tasks: []string{"aging"}}, "")
 	for i := range 9 {
 		s.SaveRun(endedRun(fmt.Sprint("t", i), fmt.Sprint(i), 600+i, task.OutcomeFailed))
 		s.SaveSlot(task.SlotRecord{ID: fmt.Sprint(i), Task: fmt.Sprint("t", i), First: at(i), Last: at(i), Count: 1})
 	}
-	wantRuns(t, s, task.RunQuery{}, "8 7 6 5 4")
-	if p, err := s.Slots(t.Context(), task.SlotQuery{}); err != nil || len(p.Items) != 5 {
-		t.Errorf("Slots in all = %d, %v; want 5", len(p.Items), err)
-	}
+	soonRuns(t, s, task.RunQuery{}, "8 7 6 5 4")
+	soonSlots(t, s, task.SlotQuery{}, "8 7 6 5 4")
 }
 
 func slotRecords(t *testing.T, open Open) {
@@ -644,6 +683,14 @@ func events(t *testing.T, open Open) {
 	for i := range 12 {
 		s.Event(task.Event{At: at(i), Topic: "task", Kind: "state", Task: "a", Text: fmt.Sprint(i)})
 	}
+	soon(t, func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(fed) != 12 {
+			return fmt.Errorf("the feed got %d of 12 events", len(fed))
+		}
+		return nil
+	})
 	last := s.LastEvent()
 	if got, ok := s.EventsSince(last - 3); !ok || len(got) != 3 || got[0].Text != "9" || got[2].Seq != last {
 		t.Errorf("EventsSince = %+v, %v; want the last three", got, ok)
@@ -660,6 +707,14 @@ func events(t *testing.T, open Open) {
 		}
 	}
 	s.Publish("a", "n", json.RawMessage("1"), at(13))
+	soon(t, func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(fed) != 13 {
+			return fmt.Errorf("the feed got %d of 13 events", len(fed))
+		}
+		return nil
+	})
 	mu.Lock()
 	defer mu.Unlock()
 	if len(fed) != 13 || fed[12].Topic != "state" || fed[12].Kind != "published" || fed[12].Text != "n" || fed[12].Task != "a" {
@@ -735,13 +790,26 @@ func concurrent(t *testing.T, open Open) {
 		if st, ok := s.Status(name); !ok || st.Failures != rounds-1 {
 			t.Errorf("Status(%s).Failures = %d; want the last write", name, st.Failures)
 		}
-		if p := list(t, s, task.RunQuery{Tasks: []string{name}, Limit: 500}); len(p.Items) != 40 {
-			t.Errorf("%s keeps %d runs; want 40", name, len(p.Items))
-		}
+		soon(t, func() error {
+			if p := list(t, s, task.RunQuery{Tasks: []string{name}, Limit: 500}); len(p.Items) != 40 {
+				return fmt.Errorf("%s keeps %d runs; want 40", name, len(p.Items))
+			}
+			return nil
+		})
 	}
 	if len(s.Statuses()) != writers {
 		t.Errorf("%d statuses", len(s.Statuses()))
 	}
+	soon(t, func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(fed) != writers*rounds*2 {
+			return fmt.Errorf("the feed got %d of %d events", len(fed), writers*rounds*2)
+		}
+		return nil
+	})
+	mu.Lock()
+	defer mu.Unlock()
 	if !slices.IsSorted(fed) || len(fed) != writers*rounds*2 {
 		t.Errorf("the feed got %d events, in order: %v", len(fed), slices.IsSorted(fed))
 	}

@@ -1,0 +1,85 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/taskhost/taskhost/host/internal/store"
+)
+
+// A test binary that finds refusedDir in its environment writes there while some of its syncs fail.
+const refusedDir = "TASKHOST_STORE_REFUSED"
+
+// refused writes numbers until enough are acknowledged, and says which, and how often it was refused.
+func refused(dir string) {
+	s, err := store.Open(filepath.Join(dir, "taskhost.db"), store.Options{})
+	if err != nil {
+		fmt.Println("error", err)
+		return
+	}
+	refusals := 0
+	for n, acked := 0, 0; acked < 60; n++ {
+		_, err := s.SetCheckpoint(context.Background(), "a", fmt.Sprint("k", n), number(n), 0)
+		if err == nil {
+			acked++
+			fmt.Println("acked", n)
+			continue
+		}
+		refusals++
+		for s.Ready() != nil {
+			<-time.After(time.Millisecond)
+		}
+	}
+	fmt.Println("refusals", refusals)
+	if err := s.Close(); err != nil {
+		fmt.Println("error", err)
+	}
+}
+
+func TestAFailedSyncIsNeverAcknowledged(t *testing.T) {
+	t.Parallel()
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("strace makes syncs fail, and is not here")
+	}
+	dir := t.TempDir()
+	// The 25th sync fails, and every 29th from then on.
+	cmd := exec.Command(strace, "-f", "-qq", "-o", filepath.Join(dir, "trace"), "-e", "trace=fsync,fdatasync",
+		"-e", "inject=fsync,fdatasync:error=EIO:when=25+29", os.Args[0])
+	cmd.Env = append(os.Environ(), refusedDir+"="+dir)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Skipf("cannot trace: %v %s", err, out)
+	}
+	s, err := store.Open(filepath.Join(dir, "taskhost.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	refusals := 0
+	for line := range strings.Lines(string(out)) {
+		what, text, _ := strings.Cut(strings.TrimSpace(line), " ")
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatalf("the writer said %q", line)
+		}
+		if what == "refusals" {
+			refusals = n
+		} else if got := value(s, "a", fmt.Sprint("k", n)); got != text {
+			t.Errorf("%d was acknowledged, there is %q", n, got)
+		}
+	}
+	if refusals == 0 {
+		t.Error("no write was refused")
+	}
+	if wrong, err := store.Check(t.Context(), filepath.Join(dir, "taskhost.db")); err != nil || len(wrong) > 0 {
+		t.Errorf("Check = %q, %v", wrong, err)
+	}
+}

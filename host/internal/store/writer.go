@@ -1,0 +1,282 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/taskhost/taskhost/host/internal/task"
+)
+
+// errClosed is what a write after Close gets.
+var errClosed = errors.New("the store is closed")
+
+// maxBackoff bounds the time between tries while nothing can be written.
+const maxBackoff = 5 * time.Second
+
+// run is the writer: the only goroutine that writes to the file. What collects while a transaction is being
+// synced goes into the next one.
+func (s *SQLite) run(w *writer) {
+	defer close(s.done)
+	ctx := context.Background()
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	pause := s.tune.retry
+	var retry <-chan time.Time // set while nothing can be written
+	var last time.Time
+	for open := true; open; {
+		select {
+		case <-s.wake:
+			if retry != nil {
+				s.tell() // and nothing is written before its time
+				continue
+			}
+			open = s.collect(s.tune.pace - time.Since(last))
+		case <-sweep.C:
+			s.mu.Lock()
+			s.sweepAt = time.Time{}
+			s.mu.Unlock()
+		case <-retry:
+			pause = min(2*pause, maxBackoff)
+		case <-s.quit:
+			open = false
+		}
+		if w = s.writeNext(ctx, w); w == nil {
+			retry = time.After(pause)
+			continue
+		}
+		retry, pause, last = nil, s.tune.retry, time.Now()
+	}
+	s.end(ctx, w)
+}
+
+// collect waits a little, as long as nobody waits for the write. It reports false when the store is to end.
+func (s *SQLite) collect(d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.hurry:
+	case <-s.quit:
+		return false
+	}
+	return true
+}
+
+// writeNext writes what has collected, if anything. It returns nil when that failed: the connection is closed
+// then, and the store is behind its fence.
+func (s *SQLite) writeNext(ctx context.Context, w *writer) *writer {
+	b := s.take()
+	if b == nil {
+		return w
+	}
+	var err error
+	if w == nil {
+		w, err = s.reopen(ctx)
+	}
+	more := false
+	if err == nil {
+		more, err = s.write(ctx, w, b)
+	}
+	if err != nil {
+		s.failed(b, err)
+		if w != nil {
+			w.close()
+		}
+		return nil
+	}
+	s.wrote(w, b, more)
+	return w
+}
+
+// reopen begins anew after a failure.
+func (s *SQLite) reopen(ctx context.Context) (*writer, error) {
+	w, err := s.openWriter(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.settle(ctx); err != nil {
+		w.close()
+		return nil, fmt.Errorf("settle what was written: %w", err)
+	}
+	return w, nil
+}
+
+// take makes what has collected the batch in flight; nil when there is nothing to do.
+func (s *SQLite) take() *batch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pending.empty() && !s.sweepDue() && s.fence == nil {
+		return nil
+	}
+	if s.lost.any() {
+		s.recordGap()
+	}
+	b := s.pending
+	s.inflight, s.pending = b, newBatch()
+	return b
+}
+
+// recordGap says as an event what was given up; the event is written like any other.
+func (s *SQLite) recordGap() {
+	e := task.Event{
+		At: s.opts.Now(), Topic: "host", Kind: "gap",
+		Text: fmt.Sprintf("while the disk took no writes, records were given up: %d of runs, %d of slots, %d of events", s.lost.runs, s.lost.slots, s.lost.events),
+	}
+	s.eventSeq++
+	e.Seq = s.eventSeq
+	s.pending.events = append(s.pending.events, e)
+	s.log.Error("records were given up while the disk took no writes", "runs", s.lost.runs, "slots", s.lost.slots, "events", s.lost.events)
+	s.lost = gap{}
+}
+
+// wrote tells everybody that b is on the disk.
+func (s *SQLite) wrote(w *writer, b *batch, more bool) {
+	s.acked.set(w.commits)
+	s.mu.Lock()
+	s.inflight = nil
+	for _, o := range b.ops {
+		if o.after != nil {
+			o.after()
+		}
+	}
+	for name, row := range b.rows {
+		if h := s.tasks[name]; h != nil {
+			h.written = row
+		}
+	}
+	recovered := s.fence != nil
+	s.fence = nil
+	if more {
+		for name := range b.prune {
+			s.pending.prune[name] = true
+		}
+		s.signal(s.wake)
+	}
+	s.mu.Unlock()
+	if recovered {
+		s.log.Info("the store takes writes again", "file", s.path)
+	}
+	s.hand(b.events, b.told)
+	for _, o := range b.ops {
+		o.done <- nil
+	}
+}
+
+// hand gives events to the feed.
+func (s *SQLite) hand(events []task.Event, from int) {
+	if len(events) == 0 {
+		return
+	}
+	s.lastEvent.Store(events[len(events)-1].Seq)
+	if from < len(events) {
+		s.opts.Publish(events[from:])
+	}
+}
+
+// tell gives to the feed what cannot be written now: people must see what their host does, even then.
+func (s *SQLite) tell() {
+	s.mu.Lock()
+	events, from := s.pending.events, s.pending.told
+	s.pending.told = len(events)
+	s.mu.Unlock()
+	if from < len(events) {
+		s.opts.Publish(events[from:])
+	}
+}
+
+// failed puts up the fence: who waits gets the error, the rest is held back.
+func (s *SQLite) failed(b *batch, err error) {
+	refusal := &task.Error{
+		Code:   CodeUnavailable,
+		Detail: fmt.Sprintf("the store %s takes no writes: %v", s.path, explain(err)),
+		Remedy: "tasks go on; once the disk takes writes again the store does so by itself",
+	}
+	s.mu.Lock()
+	first := s.fence == nil
+	s.fence = refusal
+	s.inflight = nil
+	untold := b.events[b.told:]
+	s.pending.putBefore(b)
+	waiting := append(b.ops, s.pending.ops...)
+	s.pending.ops = nil
+	s.bound()
+	s.mu.Unlock()
+	if first {
+		s.log.Error("the store takes no writes", "file", s.path, "err", explain(err))
+	}
+	if len(untold) > 0 {
+		s.opts.Publish(untold)
+	}
+	for _, o := range waiting {
+		o.done <- refusal
+	}
+	s.tell()
+}
+
+// bound gives up the oldest of what is held back when that is too much. The lock is held.
+func (s *SQLite) bound() {
+	lost := s.pending.shed(s.tune.backlog, maxBacklogBytes, s.opts.Ring)
+	s.lost.runs += lost.runs
+	s.lost.slots += lost.slots
+	s.lost.events += lost.events
+}
+
+// maxBacklogBytes bounds the runs that are held back.
+const maxBacklogBytes = 64 << 20
+
+// do writes something and waits until it is on the disk.
+func (s *SQLite) do(ctx context.Context, o *op, check func() error) error {
+	o.done = make(chan error, 1)
+	s.mu.Lock()
+	err := ctx.Err()
+	switch {
+	case err != nil:
+	case s.closed:
+		err = errClosed
+	case s.fence != nil:
+		err = s.fence
+	case check != nil:
+		err = check()
+	}
+	if err != nil {
+		s.mu.Unlock()
+		return err
+	}
+	s.pending.ops = append(s.pending.ops, o)
+	s.mu.Unlock()
+	s.signal(s.wake)
+	s.signal(s.hurry)
+	select {
+	case err = <-o.done:
+		return err
+	case <-ctx.Done():
+		if o.taken.CompareAndSwap(false, true) {
+			return ctx.Err()
+		}
+		return <-o.done // it is being written: say how that ends
+	}
+}
+
+// end writes the rest and closes everything. History over its bounds waits for the next opening.
+func (s *SQLite) end(ctx context.Context, w *writer) {
+	if w != nil {
+		w = s.writeNext(ctx, w) // what came while the last one was written; nothing comes any more
+	}
+	if w == nil {
+		s.mu.Lock()
+		s.final = fmt.Errorf("close the store: what was held back is not on the disk: %w", s.fence)
+		s.mu.Unlock()
+	} else {
+		if err := w.settle(ctx); err != nil {
+			s.log.Debug("the log of the store stays for its next opening", "err", err)
+		}
+		w.close()
+	}
+	s.read.Close()
+	s.acked.close()
+}
