@@ -14,7 +14,7 @@ type Host struct {
 	Listen     []string       `json:"listen,omitempty"`
 	DataDir    string         `json:"data_dir,omitempty"`
 	TimeZone   string         `json:"time_zone,omitempty"`
-	Store      string         `json:"store,omitempty"` // memory: checkpoints and history end with the host
+	Store      string         `json:"store,omitempty"` // sqlite
 	Paused     *Override      `json:"paused,omitempty"`
 	Tasks      map[string]int `json:"tasks"` // how many, by state
 	Overrides  int            `json:"overrides"`

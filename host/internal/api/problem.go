@@ -54,6 +54,7 @@ var Codes = []Code{
 	{"internal", http.StatusInternalServerError, "the host made a mistake", "look into the host's log for the request id, and report it"},
 	{task.CodeMethodFailed, http.StatusBadGateway, "the method returned an error", "see the task's log"},
 	{"unready", http.StatusServiceUnavailable, "the host is not ready to work", "GET /v1/host says more"},
+	{"store_unavailable", http.StatusServiceUnavailable, "the disk takes no writes, so nothing can be kept for good", "tasks go on; the store goes on by itself once the disk does"},
 	{task.CodeShutdown, http.StatusServiceUnavailable, "the host is shutting down", "wait until it is back"},
 	{task.CodeDeadline, http.StatusGatewayTimeout, "the answer did not come in time", "allow more time with timeout, or see the task's log"},
 }

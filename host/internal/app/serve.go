@@ -34,6 +34,9 @@ type ServeOptions struct {
 	Color     bool
 }
 
+// flushBound is how long the end of the host waits for the disk.
+const flushBound = 5 * time.Second
+
 // Serve runs the host on a configuration until a signal or the API ends it, and returns when
 // every task has ended. It returns ErrConfig when the configuration has errors.
 func Serve(ctx context.Context, o ServeOptions) error {
@@ -183,9 +186,19 @@ func (h *host) run(ctx context.Context) error {
 	if serveErr := <-served; serveErr != nil {
 		err = errors.Join(err, fmt.Errorf("serve the API: %w", serveErr))
 	}
+	h.flush(ctx)
 	console.close()
 	h.log.Info("stopped", "after", time.Since(h.started).Round(time.Millisecond))
 	return err
+}
+
+// flush makes what the tasks did last durable, and so known to the console.
+func (h *host) flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushBound)
+	defer cancel()
+	if err := h.store.Flush(ctx); err != nil {
+		h.log.Error("the last records are not on the disk", "err", err)
+	}
 }
 
 // wait returns when somebody asked the host to end: a signal, the API or ctx. A part that broke

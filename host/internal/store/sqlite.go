@@ -264,6 +264,12 @@ func (s *SQLite) Ready() error {
 	return s.fence
 }
 
+// Flush returns when everything that was saved before is on the disk and its events have been told. It fails while
+// nothing can be written, and when ctx ends.
+func (s *SQLite) Flush(ctx context.Context) error {
+	return s.do(ctx, &op{do: func(context.Context, *tx) error { return nil }}, nil)
+}
+
 // Close writes what is held back, and ends. What is saved after it is not kept. It may be called again.
 func (s *SQLite) Close() error {
 	s.mu.Lock()
