@@ -171,3 +171,30 @@ task "deaf" {
 	}
 	untilProcesses(h, 0)
 }
+
+func TestATaskThatIgnoresTheDrainEndsInTheCancel(t *testing.T) {
+	t.Parallel()
+	h := admintest.Start(t, admintest.Options{Plugins: []string{badPlugin}, HCL: `
+task "hard_of_hearing" {
+  plugin = "badplugin"
+  type   = "live"
+  continuous {}
+  stop {
+    drain  = "400ms"
+    cancel = "10s"
+  }
+  config {
+    do = "ignore_drain"
+  }
+}
+`})
+	h.UntilState("hard_of_hearing", "running")
+	if _, done, err := h.Client.Stop(t.Context(), "hard_of_hearing", admin.Verb{Mode: admin.Graceful}, admintest.Bound); err != nil || !done {
+		t.Fatalf("stop: done %v, %v", done, err)
+	}
+	run := h.UntilRun("hard_of_hearing", "")
+	if run.Stop == nil || run.Stop.From != "drain" || run.Stop.Stage != "cancel" || run.EndedIn != "cancel" {
+		t.Errorf("it ended in %s, stop %+v; want from drain to cancel", run.EndedIn, run.Stop)
+	}
+	untilProcesses(h, 0)
+}
