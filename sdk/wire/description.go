@@ -25,6 +25,8 @@ type Type struct {
 	Input     *schema.Value `json:"input,omitempty"`
 	Result    *schema.Value `json:"result,omitempty"`
 	Methods   []Method      `json:"methods,omitempty"`
+	Message   *schema.Value `json:"message,omitempty"` // what it consumes; such a task needs a consume block
+	Batch     bool          `json:"batch,omitempty"`   // it consumes messages in batches
 	Outputs   []Output      `json:"outputs,omitempty"`
 	Validates bool          `json:"validates,omitempty"` // has cross-field checks (PLUGIN validate)
 }

@@ -404,6 +404,11 @@ func (s *session) Call(ctx context.Context, method string, input json.RawMessage
 }
 
 // Reply answers a request. See task.Session.
+// Deliver is refused: these processes handle no messages.
+func (s *session) Deliver(run string, _ []task.Delivery) error {
+	return fmt.Errorf("run %s handles no messages", run)
+}
+
 func (s *session) Reply(a task.Answer) error {
 	if err := s.gone(); err != nil {
 		return err

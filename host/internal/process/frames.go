@@ -54,6 +54,15 @@ func (s *session) dispatch(frame *taskv1.PluginFrame) {
 		s.reports.Extend(b.Extend.Id, b.Extend.Run, time.Duration(b.Extend.By))
 	case *taskv1.PluginFrame_MethodReply:
 		s.settle(b.MethodReply.Id, methodResult(b.MethodReply, refused))
+	case *taskv1.PluginFrame_Credit:
+		s.reports.Credit(b.Credit.Run, int(b.Credit.Window))
+	case *taskv1.PluginFrame_MessagesEntered:
+		s.reports.MessagesEntered(b.MessagesEntered.Run, b.MessagesEntered.Tags)
+	case *taskv1.PluginFrame_MessagesHandled:
+		s.reports.MessagesHandled(b.MessagesHandled.Run, handled(b.MessagesHandled, refused))
+	case *taskv1.PluginFrame_MessageExtend:
+		m := b.MessageExtend
+		s.reports.MessageExtended(m.Run, m.Tag, time.Duration(m.By))
 	}
 	// A frame without a body only acknowledges; one with a body that this host does not
 	// know comes from a newer plugin, which must live without an answer.
@@ -149,6 +158,36 @@ func jsonValue(raw []byte, refused error) (json.RawMessage, error) {
 		return nil, errors.New("the value is no JSON")
 	}
 	return raw, nil
+}
+
+// handled is what became of messages. With operations that cannot be kept those that succeeded have failed.
+func handled(m *taskv1.MessagesHandled, refused error) task.Handled {
+	h := task.Handled{Messages: make([]task.HandledMessage, len(m.Messages))}
+	ops, err := operations(m.Ops, refused)
+	h.Ops = ops
+	for i, one := range m.Messages {
+		out := task.HandledMessage{
+			Tag: one.Tag, Status: runStatus(one.Status), Message: one.Message, Stack: one.Stack, RetryAfter: time.Duration(one.RetryAfter),
+		}
+		if err != nil && out.Status == task.StatusSucceeded {
+			out.Status, out.Message = task.StatusPermanent, "what the handler commits cannot be kept: "+err.Error()
+		}
+		h.Messages[i] = out
+	}
+	return h
+}
+
+// wireConsume is how the run of a consumer handles messages; nil for other runs.
+func wireConsume(r task.RunStart) *taskv1.Consume {
+	if r.Consume == nil {
+		return nil
+	}
+	return &taskv1.Consume{
+		Concurrency: uint32(r.Consume.Concurrency),
+		BatchSize:   uint32(r.Consume.Batch.Size),
+		BatchWait:   int64(r.Consume.Batch.Wait),
+		Timeout:     int64(r.Timeout),
+	}
 }
 
 func runStatus(s taskv1.RunStatus) task.RunStatus {

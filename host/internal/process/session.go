@@ -166,7 +166,7 @@ func (s *session) StartRun(r task.RunStart) error {
 	err := s.send(&taskv1.HostFrame{Body: &taskv1.HostFrame_RunStart{RunStart: &taskv1.RunStart{
 		Run: r.Run, Attempt: uint32(r.Attempt), Trigger: string(r.Trigger),
 		Slot: nanos(r.Slot), PreviousSlot: nanos(r.PreviousSlot), LastSuccess: nanos(r.LastSuccess), Deadline: nanos(r.Deadline),
-		Input: r.Input, Values: values, Actor: r.Actor,
+		Input: r.Input, Values: values, Actor: r.Actor, Consume: wireConsume(r),
 	}}})
 	if err != nil {
 		return fmt.Errorf("start run %s: %w", r.Run, err)
@@ -207,6 +207,21 @@ func (s *session) Call(ctx context.Context, method string, input json.RawMessage
 		defer s.mu.Unlock()
 		return nil, fmt.Errorf("method %q: %w", method, s.lost)
 	}
+}
+
+// Deliver hands messages to a run.
+func (s *session) Deliver(run string, ds []task.Delivery) error {
+	frame := &taskv1.Deliver{Run: run, Messages: make([]*taskv1.Delivery, len(ds))}
+	for i, d := range ds {
+		frame.Messages[i] = &taskv1.Delivery{
+			Tag: d.Tag, Queue: d.Message.Queue, Id: d.Message.ID, Key: d.Message.Key, Attempt: uint32(d.Attempt),
+			Posted: nanos(d.Message.Posted), Value: d.Message.Body, Alone: d.Alone,
+		}
+	}
+	if err := s.send(&taskv1.HostFrame{Body: &taskv1.HostFrame_Deliver{Deliver: frame}}); err != nil {
+		return fmt.Errorf("deliver messages to run %s: %w", run, err)
+	}
+	return nil
 }
 
 // Reply answers a request of the plugin.

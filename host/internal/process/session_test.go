@@ -46,6 +46,18 @@ func (r *reports) Published(k string, v json.RawMessage) { r.note("published %s 
 func (r *reports) Ready(note string)                     { r.note("ready %s", note) }
 func (r *reports) Beat(note string)                      { r.note("beat %s", note) }
 func (r *reports) Load(id uint64, key string)            { r.note("load %d %s", id, key) }
+func (r *reports) Credit(run string, window int)         { r.note("credit %s %d", run, window) }
+
+func (r *reports) MessagesEntered(run string, tags []uint64) { r.note("entered %s %v", run, tags) }
+
+func (r *reports) MessagesHandled(run string, h task.Handled) {
+	r.note("handled %s %v", run, h.Messages)
+}
+
+func (r *reports) MessageExtended(run string, tag uint64, by time.Duration) {
+	r.note("message extended %s %d %s", run, tag, by)
+}
+
 func (r *reports) Extend(id uint64, run string, d time.Duration) {
 	r.note("extend %d %s %s", id, run, d)
 }

@@ -86,6 +86,14 @@ func (r reports) RunEnded(result task.RunResult) {
 	r.Reports.RunEnded(result)
 }
 
+func (r reports) MessagesHandled(run string, h task.Handled) {
+	for i := range h.Messages {
+		m := &h.Messages[i]
+		m.Message, m.Stack = r.hide(m.Message), r.hide(m.Stack)
+	}
+	r.Reports.MessagesHandled(run, h)
+}
+
 func (r reports) Progress(run string, p task.Progress) {
 	p.Note = r.hide(p.Note)
 	r.Reports.Progress(run, p)

@@ -100,6 +100,11 @@ func (a *actor) run() {
 		gone.SavedValues, run = at.saved, at.run
 	}
 	a.exitLine(info.PID, run, gone.Exit)
+	crash := ""
+	if !gone.Exit.ByHost && run != "" {
+		crash = gone.Exit.Text()
+	}
+	a.endMessages(crash)
 	a.report(gone)
 }
 

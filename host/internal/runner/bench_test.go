@@ -22,6 +22,7 @@ func (p *instant) Configure(context.Context, task.Configure) error          { re
 func (p *instant) Done() <-chan struct{}                                    { return p.done }
 func (p *instant) Exit() task.ExitCause                                     { return task.ExitCause{ByHost: true} }
 func (p *instant) Reply(task.Answer) error                                  { return nil }
+func (p *instant) Deliver(string, []task.Delivery) error                    { return nil }
 func (p *instant) Kill()                                                    { close(p.done) }
 func (p *instant) StartRun(start task.RunStart) error                       { p.started <- start.Run; return nil }
 func (p *instant) Open(context.Context, task.Reports) (task.Session, error) { return p, nil }

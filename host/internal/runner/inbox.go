@@ -39,7 +39,8 @@ type inbox struct {
 	lostErr  error
 	closed   bool
 	admit    func(key string) bool
-	flood    func() // the queue is full
+	flood    func()    // the queue is full
+	intake   *messages // of the live run, when it handles messages
 }
 
 // What a plugin reports in order, with the time of its arrival.
@@ -292,6 +293,50 @@ func (b *inbox) Load(id uint64, key string) { b.report(load{id, key}, 0) }
 
 func (b *inbox) Extend(id uint64, run string, by time.Duration) {
 	b.report(extend{id, run, by, time.Now()}, 0)
+}
+
+// handling says which run handles messages from now on; nil is none.
+func (b *inbox) handling(m *messages) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.intake = m
+}
+
+// messagesOf is what handles the messages of the run; nil when it is not going any more.
+func (b *inbox) messagesOf(run string) *messages {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.intake == nil || b.intake.run != run {
+		return nil
+	}
+	return b.intake
+}
+
+// Credit and what follows about messages goes straight to the consumer, which answers nothing and blocks nobody.
+func (b *inbox) Credit(run string, window int) {
+	if m := b.messagesOf(run); m != nil {
+		m.consumer.Window(window)
+	}
+}
+
+func (b *inbox) MessagesEntered(run string, tags []uint64) {
+	b.sign(nil)
+	if m := b.messagesOf(run); m != nil {
+		m.entered(tags)
+	}
+}
+
+func (b *inbox) MessagesHandled(run string, h task.Handled) {
+	b.sign(nil)
+	if m := b.messagesOf(run); m != nil {
+		m.handled(h)
+	}
+}
+
+func (b *inbox) MessageExtended(run string, tag uint64, by time.Duration) {
+	if m := b.messagesOf(run); m != nil {
+		m.extend(tag, by)
+	}
 }
 
 func (b *inbox) Lost(err error) {

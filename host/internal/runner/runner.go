@@ -32,6 +32,7 @@ type Plugins interface {
 type Config struct {
 	Launcher task.Launcher
 	Values   task.Values
+	Queues   task.Queues // nil: no output is wired, and no task consumes
 	Plugins  Plugins
 	// Version returns the version of a plugin, for messages and records; nil knows none.
 	Version func(plugin, digest string) string
@@ -166,6 +167,7 @@ func (r *Runner) control(id task.ProcessID, run, step string, ask func(context.C
 	if p == nil {
 		return // the run has returned, or the process is not there yet
 	}
+	a.stopIntake(run)
 	r.spawn(func() {
 		// The request may not overtake the start of the run, which travels on the stream.
 		select {

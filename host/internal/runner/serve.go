@@ -3,9 +3,11 @@ package runner
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/taskhost/taskhost/host/internal/task"
+	"github.com/taskhost/taskhost/sdk/wire"
 )
 
 const (
@@ -103,6 +105,10 @@ func (a *actor) begin(p task.Process, start task.RunStart) {
 			at.saved = true
 		}
 	}
+	if a.def.Consume != nil && a.r.cfg.Queues != nil {
+		start.Consume, start.Timeout = a.def.Consume, a.def.Timeout
+		a.handle(start.Run)
+	}
 	err := a.session.StartRun(start)
 	if err == nil {
 		return
@@ -118,6 +124,7 @@ func (a *actor) begin(p task.Process, start task.RunStart) {
 
 // refuse ends a run that did not reach the plugin.
 func (a *actor) refuse(run string, status task.RunStatus, message string) {
+	a.endMessages("")
 	at := a.current()
 	a.release()
 	a.report(task.RunReturned{
@@ -194,6 +201,7 @@ func (a *actor) runEnded(e ended) {
 		return
 	}
 	a.flush(true)
+	a.endMessages("")
 	a.release()
 	a.report(task.RunReturned{ID: a.id, Result: e.result, SavedValues: at.saved, At: at.notBefore(e.result.At)})
 }
@@ -206,17 +214,38 @@ func (a *actor) commit(c commit) {
 	}
 	a.store(func(ctx context.Context) finished {
 		f := finished{answer: task.Answer{ID: c.id}}
-		if err := a.r.cfg.Values.Commit(ctx, a.def.Name, c.run, c.ops); err != nil {
+		if err := a.apply(ctx, c); err != nil {
 			f.answer.Err = err.Error()
 			return f
 		}
 		for _, op := range c.ops {
-			if op.Kind == task.OpSaveRun {
+			if op.Kind == task.OpSaveRun && op.Key != wire.SavesKey {
 				f.saved = c.run
 			}
 		}
 		return f
 	})
+}
+
+// apply hands a commit to the store, by way of the queues when it emits. A queue that is full may hold it up for
+// longer than the store would, but not longer than the process lives.
+func (a *actor) apply(ctx context.Context, c commit) error {
+	if !slices.ContainsFunc(c.ops, func(op task.Op) bool { return op.Kind == task.OpEmit }) {
+		return a.r.cfg.Values.Commit(ctx, a.def.Name, c.run, c.ops)
+	}
+	life, cancel := context.WithCancel(a.r.life)
+	defer cancel()
+	a.mu.Lock()
+	p := a.process
+	a.mu.Unlock()
+	go func() {
+		select {
+		case <-p.Done():
+			cancel()
+		case <-life.Done():
+		}
+	}()
+	return a.r.cfg.Queues.Commit(life, task.EmitCommit{Task: a.def.Name, Run: c.run, Outputs: a.def.Outputs, Ops: c.ops})
 }
 
 // refusal says why a commit cannot be applied; "" when it can.
@@ -226,7 +255,7 @@ func (a *actor) refusal(c commit) string {
 	}
 	for _, op := range c.ops {
 		switch {
-		case op.Kind == task.OpEmit:
+		case op.Kind == task.OpEmit && (a.r.cfg.Queues == nil || a.def.Outputs[op.Output] == ""):
 			return fmt.Sprintf("output %q is not wired to a queue; nothing of the commit is kept", op.Output)
 		case op.Kind == task.OpSaveRun && c.run == "":
 			return fmt.Sprintf("%q belongs to a run and no run is going; nothing of the commit is kept", op.Key)

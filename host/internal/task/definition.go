@@ -38,6 +38,9 @@ type Definition struct {
 	Continuous ContinuousSpec `json:"continuous,omitzero"` // with Continuous
 	AfterRun   []AfterRun     `json:"after_run,omitempty"`
 
+	Consume *Consume          `json:"consume,omitempty"` // with Continuous: the task handles the messages of a queue
+	Outputs map[string]string `json:"outputs,omitempty"` // the type's outputs by name, and the queues that they are wired to
+
 	Process      ProcessMode   `json:"process"`
 	Idle         time.Duration `json:"idle"`          // with ProcessAuto: how near the next slot keeps a process resident
 	StartTimeout time.Duration `json:"start_timeout"` // launch, handshake and Configure together
@@ -237,5 +240,6 @@ type Generation struct {
 	Digest  string       `json:"digest"` // of the normalised definitions
 	Tasks   []Definition `json:"tasks"`
 	Groups  []Group      `json:"groups"`
+	Queues  []Queue      `json:"queues,omitempty"`
 	Applied time.Time    `json:"applied"`
 }

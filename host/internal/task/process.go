@@ -94,6 +94,8 @@ type Session interface {
 	Call(ctx context.Context, method string, input json.RawMessage) (json.RawMessage, error)
 	// Reply answers the request with this id (a commit, a load or an extension).
 	Reply(Answer) error
+	// Deliver hands messages to a run. They fit into one frame.
+	Deliver(run string, ds []Delivery) error
 }
 
 // Answer is the host's answer to a request of the plugin.
@@ -116,6 +118,8 @@ type RunStart struct {
 	Input        json.RawMessage
 	Values       map[string]json.RawMessage // run-scoped values of earlier attempts
 	Actor        string
+	Consume      *Consume      // the run handles messages
+	Timeout      time.Duration // with Consume: of one message; 0 is none
 }
 
 // Reports receives what a plugin sends on its session. Calls come in order from one
@@ -130,6 +134,10 @@ type Reports interface {
 	Commit(id uint64, run string, ops []Op)
 	Load(id uint64, key string)
 	Extend(id uint64, run string, by time.Duration)
+	Credit(run string, window int)
+	MessagesEntered(run string, tags []uint64)
+	MessagesHandled(run string, h Handled)
+	MessageExtended(run string, tag uint64, by time.Duration)
 	// Lost says that the stream has ended, with the cause; no call follows.
 	Lost(err error)
 }

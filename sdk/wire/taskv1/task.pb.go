@@ -966,6 +966,7 @@ type HostFrame struct {
 	//	*HostFrame_MethodCall
 	//	*HostFrame_Reply
 	//	*HostFrame_SetLevel
+	//	*HostFrame_Deliver
 	Body          isHostFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1067,6 +1068,15 @@ func (x *HostFrame) GetSetLevel() *SetLevel {
 	return nil
 }
 
+func (x *HostFrame) GetDeliver() *Deliver {
+	if x != nil {
+		if x, ok := x.Body.(*HostFrame_Deliver); ok {
+			return x.Deliver
+		}
+	}
+	return nil
+}
+
 type isHostFrame_Body interface {
 	isHostFrame_Body()
 }
@@ -1091,6 +1101,10 @@ type HostFrame_SetLevel struct {
 	SetLevel *SetLevel `protobuf:"bytes,7,opt,name=set_level,json=setLevel,proto3,oneof"`
 }
 
+type HostFrame_Deliver struct {
+	Deliver *Deliver `protobuf:"bytes,8,opt,name=deliver,proto3,oneof"`
+}
+
 func (*HostFrame_Hello) isHostFrame_Body() {}
 
 func (*HostFrame_RunStart) isHostFrame_Body() {}
@@ -1100,6 +1114,8 @@ func (*HostFrame_MethodCall) isHostFrame_Body() {}
 func (*HostFrame_Reply) isHostFrame_Body() {}
 
 func (*HostFrame_SetLevel) isHostFrame_Body() {}
+
+func (*HostFrame_Deliver) isHostFrame_Body() {}
 
 type PluginFrame struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1118,6 +1134,10 @@ type PluginFrame struct {
 	//	*PluginFrame_Beat
 	//	*PluginFrame_Extend
 	//	*PluginFrame_MethodReply
+	//	*PluginFrame_Credit
+	//	*PluginFrame_MessagesEntered
+	//	*PluginFrame_MessagesHandled
+	//	*PluginFrame_MessageExtend
 	Body          isPluginFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1273,6 +1293,42 @@ func (x *PluginFrame) GetMethodReply() *MethodReply {
 	return nil
 }
 
+func (x *PluginFrame) GetCredit() *Credit {
+	if x != nil {
+		if x, ok := x.Body.(*PluginFrame_Credit); ok {
+			return x.Credit
+		}
+	}
+	return nil
+}
+
+func (x *PluginFrame) GetMessagesEntered() *MessagesEntered {
+	if x != nil {
+		if x, ok := x.Body.(*PluginFrame_MessagesEntered); ok {
+			return x.MessagesEntered
+		}
+	}
+	return nil
+}
+
+func (x *PluginFrame) GetMessagesHandled() *MessagesHandled {
+	if x != nil {
+		if x, ok := x.Body.(*PluginFrame_MessagesHandled); ok {
+			return x.MessagesHandled
+		}
+	}
+	return nil
+}
+
+func (x *PluginFrame) GetMessageExtend() *MessageExtend {
+	if x != nil {
+		if x, ok := x.Body.(*PluginFrame_MessageExtend); ok {
+			return x.MessageExtend
+		}
+	}
+	return nil
+}
+
 type isPluginFrame_Body interface {
 	isPluginFrame_Body()
 }
@@ -1321,6 +1377,22 @@ type PluginFrame_MethodReply struct {
 	MethodReply *MethodReply `protobuf:"bytes,13,opt,name=method_reply,json=methodReply,proto3,oneof"`
 }
 
+type PluginFrame_Credit struct {
+	Credit *Credit `protobuf:"bytes,14,opt,name=credit,proto3,oneof"`
+}
+
+type PluginFrame_MessagesEntered struct {
+	MessagesEntered *MessagesEntered `protobuf:"bytes,15,opt,name=messages_entered,json=messagesEntered,proto3,oneof"`
+}
+
+type PluginFrame_MessagesHandled struct {
+	MessagesHandled *MessagesHandled `protobuf:"bytes,16,opt,name=messages_handled,json=messagesHandled,proto3,oneof"`
+}
+
+type PluginFrame_MessageExtend struct {
+	MessageExtend *MessageExtend `protobuf:"bytes,17,opt,name=message_extend,json=messageExtend,proto3,oneof"`
+}
+
 func (*PluginFrame_Welcome) isPluginFrame_Body() {}
 
 func (*PluginFrame_RunEntered) isPluginFrame_Body() {}
@@ -1342,6 +1414,14 @@ func (*PluginFrame_Beat) isPluginFrame_Body() {}
 func (*PluginFrame_Extend) isPluginFrame_Body() {}
 
 func (*PluginFrame_MethodReply) isPluginFrame_Body() {}
+
+func (*PluginFrame_Credit) isPluginFrame_Body() {}
+
+func (*PluginFrame_MessagesEntered) isPluginFrame_Body() {}
+
+func (*PluginFrame_MessagesHandled) isPluginFrame_Body() {}
+
+func (*PluginFrame_MessageExtend) isPluginFrame_Body() {}
 
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1460,6 +1540,7 @@ type RunStart struct {
 	Values        map[string][]byte      `protobuf:"bytes,9,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // run-scoped values of earlier attempts, JSON
 	Actor         string                 `protobuf:"bytes,10,opt,name=actor,proto3" json:"actor,omitempty"`                                                                            // who asked for the run, when somebody did
 	Traceparent   string                 `protobuf:"bytes,11,opt,name=traceparent,proto3" json:"traceparent,omitempty"`                                                                // W3C trace context
+	Consume       *Consume               `protobuf:"bytes,12,opt,name=consume,proto3" json:"consume,omitempty"`                                                                        // the run handles messages
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1571,6 +1652,82 @@ func (x *RunStart) GetTraceparent() string {
 	return ""
 }
 
+func (x *RunStart) GetConsume() *Consume {
+	if x != nil {
+		return x.Consume
+	}
+	return nil
+}
+
+// Consume says how a run handles messages.
+type Consume struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Concurrency   uint32                 `protobuf:"varint,1,opt,name=concurrency,proto3" json:"concurrency,omitempty"`              // handlers at work at a time; with batch_size: batches
+	BatchSize     uint32                 `protobuf:"varint,2,opt,name=batch_size,json=batchSize,proto3" json:"batch_size,omitempty"` // 0: one message per call of the handler
+	BatchWait     int64                  `protobuf:"varint,3,opt,name=batch_wait,json=batchWait,proto3" json:"batch_wait,omitempty"` // nanoseconds that the first message of a batch waits for others
+	Timeout       int64                  `protobuf:"varint,4,opt,name=timeout,proto3" json:"timeout,omitempty"`                      // nanoseconds for one call of the handler; 0 is none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Consume) Reset() {
+	*x = Consume{}
+	mi := &file_task_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Consume) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Consume) ProtoMessage() {}
+
+func (x *Consume) ProtoReflect() protoreflect.Message {
+	mi := &file_task_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Consume.ProtoReflect.Descriptor instead.
+func (*Consume) Descriptor() ([]byte, []int) {
+	return file_task_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Consume) GetConcurrency() uint32 {
+	if x != nil {
+		return x.Concurrency
+	}
+	return 0
+}
+
+func (x *Consume) GetBatchSize() uint32 {
+	if x != nil {
+		return x.BatchSize
+	}
+	return 0
+}
+
+func (x *Consume) GetBatchWait() int64 {
+	if x != nil {
+		return x.BatchWait
+	}
+	return 0
+}
+
+func (x *Consume) GetTimeout() int64 {
+	if x != nil {
+		return x.Timeout
+	}
+	return 0
+}
+
 type RunEntered struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Run           string                 `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
@@ -1581,7 +1738,7 @@ type RunEntered struct {
 
 func (x *RunEntered) Reset() {
 	*x = RunEntered{}
-	mi := &file_task_proto_msgTypes[19]
+	mi := &file_task_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1593,7 +1750,7 @@ func (x *RunEntered) String() string {
 func (*RunEntered) ProtoMessage() {}
 
 func (x *RunEntered) ProtoReflect() protoreflect.Message {
-	mi := &file_task_proto_msgTypes[19]
+	mi := &file_task_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1606,7 +1763,7 @@ func (x *RunEntered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunEntered.ProtoReflect.Descriptor instead.
 func (*RunEntered) Descriptor() ([]byte, []int) {
-	return file_task_proto_rawDescGZIP(), []int{19}
+	return file_task_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RunEntered) GetRun() string {
@@ -1640,7 +1797,7 @@ type RunResult struct {
 
 func (x *RunResult) Reset() {
 	*x = RunResult{}
-	mi := &file_task_proto_msgTypes[20]
+	mi := &file_task_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1652,7 +1809,7 @@ func (x *RunResult) String() string {
 func (*RunResult) ProtoMessage() {}
 
 func (x *RunResult) ProtoReflect() protoreflect.Message {
-	mi := &file_task_proto_msgTypes[20]
+	mi := &file_task_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1665,7 +1822,7 @@ func (x *RunResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunResult.ProtoReflect.Descriptor instead.
 func (*RunResult) Descriptor() ([]byte, []int) {
-	return file_task_proto_rawDescGZIP(), []int{20}
+	return file_task_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RunResult) GetRun() string {
@@ -1742,7 +1899,7 @@ type Commit struct {
 
 func (x *Commit) Reset() {
 	*x = Commit{}
-	mi := &file_task_proto_msgTypes[21]
+	mi := &file_task_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1754,7 +1911,7 @@ func (x *Commit) String() string {
 func (*Commit) ProtoMessage() {}
 
 func (x *Commit) ProtoReflect() protoreflect.Message {
-	mi := &file_task_proto_msgTypes[21]
+	mi := &file_task_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1767,7 +1924,7 @@ func (x *Commit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Commit.ProtoReflect.Descriptor instead.
 func (*Commit) Descriptor() ([]byte, []int) {
-	return file_task_proto_rawDescGZIP(), []int{21}
+	return file_task_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Commit) GetId() uint64 {
@@ -1806,7 +1963,7 @@ type Op struct {
 
 func (x *Op) Reset() {
 	*x = Op{}
-	mi := &file_task_proto_msgTypes[22]
+	mi := &file_task_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1818,7 +1975,7 @@ func (x *Op) String() string {
 func (*Op) ProtoMessage() {}
 
 func (x *Op) ProtoReflect() protoreflect.Message {
-	mi := &file_task_proto_msgTypes[22]
+	mi := &file_task_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1831,7 +1988,7 @@ func (x *Op) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Op.ProtoReflect.Descriptor instead.
 func (*Op) Descriptor() ([]byte, []int) {
-	return file_task_proto_rawDescGZIP(), []int{22}
+	return file_task_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Op) GetOp() isOp_Op {
@@ -1915,7 +2072,7 @@ type Save struct {
 
 func (x *Save) Reset() {
 	*x = Save{}
-	mi := &file_task_proto_msgTypes[23]
+	mi := &file_task_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1927,7 +2084,7 @@ func (x *Save) String() string {
 func (*Save) ProtoMessage() {}
 
 func (x *Save) ProtoReflect() protoreflect.Message {
-	mi := &file_task_proto_msgTypes[23]
+	mi := &file_task_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1940,7 +2097,7 @@ func (x *Save) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Save.ProtoReflect.Descriptor instead.
 func (*Save) Descriptor() ([]byte, []int) {
-	return file_task_proto_rawDescGZIP(), []int{23}
+	return file_task_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Save) GetKey() string {
@@ -1969,7 +2126,7 @@ type Emit struct {
 
 func (x *Emit) Reset() {
 	*x = Emit{}
-	mi := &file_task_proto_msgTypes[24]
+	mi := &file_task_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1981,7 +2138,7 @@ func (x *Emit) String() string {
 func (*Emit) ProtoMessage() {}
 
 func (x *Emit) ProtoReflect() protoreflect.Message {
-	mi := &file_task_proto_msgTypes[24]
+	mi := &file_task_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1994,7 +2151,7 @@ func (x *Emit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Emit.ProtoReflect.Descriptor instead.
 func (*Emit) Descriptor() ([]byte, []int) {
-	return file_task_proto_rawDescGZIP(), []int{24}
+	return file_task_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Emit) GetOutput() string {
@@ -2035,7 +2192,7 @@ type Load struct {
 
 func (x *Load) Reset() {
 	*x = Load{}
-	mi := &file_task_proto_msgTypes[25]
+	mi := &file_task_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2047,7 +2204,7 @@ func (x *Load) String() string {
 func (*Load) ProtoMessage() {}
 
 func (x *Load) ProtoReflect() protoreflect.Message {
-	mi := &file_task_proto_msgTypes[25]
+	mi := &file_task_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2060,7 +2217,7 @@ func (x *Load) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Load.ProtoReflect.Descriptor instead.
 func (*Load) Descriptor() ([]byte, []int) {
-	return file_task_proto_rawDescGZIP(), []int{25}
+	return file_task_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Load) GetId() uint64 {
@@ -2090,7 +2247,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_task_proto_msgTypes[26]
+	mi := &file_task_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2102,7 +2259,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_task_proto_msgTypes[26]
+	mi := &file_task_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2115,7 +2272,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_task_proto_rawDescGZIP(), []int{26}
+	return file_task_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Reply) GetId() uint64 {
@@ -2158,7 +2315,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_task_proto_msgTypes[27]
+	mi := &file_task_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2170,7 +2327,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_task_proto_msgTypes[27]
+	mi := &file_task_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2183,7 +2340,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_task_proto_rawDescGZIP(), []int{27}
+	return file_task_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Progress) GetRun() string {
@@ -2224,7 +2381,7 @@ type Publish struct {
 
 func (x *Publish) Reset() {
 	*x = Publish{}
-	mi := &file_task_proto_msgTypes[28]
+	mi := &file_task_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2236,7 +2393,7 @@ func (x *Publish) String() string {
 func (*Publish) ProtoMessage() {}
 
 func (x *Publish) ProtoReflect() protoreflect.Message {
-	mi := &file_task_proto_msgTypes[28]
+	mi := &file_task_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2249,7 +2406,7 @@ func (x *Publish) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Publish.ProtoReflect.Descriptor instead.
 func (*Publish) Descriptor() ([]byte, []int) {
-	return file_task_proto_rawDescGZIP(), []int{28}
+	return file_task_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Publish) GetKey() string {
@@ -2275,7 +2432,7 @@ type Ready struct {
 
 func (x *Ready) Reset() {
 	*x = Ready{}
-	mi := &file_task_proto_msgTypes[29]
+	mi := &file_task_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2287,7 +2444,7 @@ func (x *Ready) String() string {
 func (*Ready) ProtoMessage() {}
 
 func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_task_proto_msgTypes[29]
+	mi := &file_task_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2300,7 +2457,7 @@ func (x *Ready) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ready.ProtoReflect.Descriptor instead.
 func (*Ready) Descriptor() ([]byte, []int) {
-	return file_task_proto_rawDescGZIP(), []int{29}
+	return file_task_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Ready) GetNote() string {
@@ -2319,7 +2476,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_task_proto_msgTypes[30]
+	mi := &file_task_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2331,7 +2488,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_task_proto_msgTypes[30]
+	mi := &file_task_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2344,7 +2501,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_task_proto_rawDescGZIP(), []int{30}
+	return file_task_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Beat) GetNote() string {
@@ -2365,7 +2522,7 @@ type Extend struct {
 
 func (x *Extend) Reset() {
 	*x = Extend{}
-	mi := &file_task_proto_msgTypes[31]
+	mi := &file_task_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2377,7 +2534,7 @@ func (x *Extend) String() string {
 func (*Extend) ProtoMessage() {}
 
 func (x *Extend) ProtoReflect() protoreflect.Message {
-	mi := &file_task_proto_msgTypes[31]
+	mi := &file_task_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2390,7 +2547,7 @@ func (x *Extend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Extend.ProtoReflect.Descriptor instead.
 func (*Extend) Descriptor() ([]byte, []int) {
-	return file_task_proto_rawDescGZIP(), []int{31}
+	return file_task_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Extend) GetId() uint64 {
@@ -2427,7 +2584,7 @@ type MethodCall struct {
 
 func (x *MethodCall) Reset() {
 	*x = MethodCall{}
-	mi := &file_task_proto_msgTypes[32]
+	mi := &file_task_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2439,7 +2596,7 @@ func (x *MethodCall) String() string {
 func (*MethodCall) ProtoMessage() {}
 
 func (x *MethodCall) ProtoReflect() protoreflect.Message {
-	mi := &file_task_proto_msgTypes[32]
+	mi := &file_task_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2452,7 +2609,7 @@ func (x *MethodCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MethodCall.ProtoReflect.Descriptor instead.
 func (*MethodCall) Descriptor() ([]byte, []int) {
-	return file_task_proto_rawDescGZIP(), []int{32}
+	return file_task_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *MethodCall) GetId() uint64 {
@@ -2503,7 +2660,7 @@ type MethodReply struct {
 
 func (x *MethodReply) Reset() {
 	*x = MethodReply{}
-	mi := &file_task_proto_msgTypes[33]
+	mi := &file_task_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2515,7 +2672,7 @@ func (x *MethodReply) String() string {
 func (*MethodReply) ProtoMessage() {}
 
 func (x *MethodReply) ProtoReflect() protoreflect.Message {
-	mi := &file_task_proto_msgTypes[33]
+	mi := &file_task_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2528,7 +2685,7 @@ func (x *MethodReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MethodReply.ProtoReflect.Descriptor instead.
 func (*MethodReply) Descriptor() ([]byte, []int) {
-	return file_task_proto_rawDescGZIP(), []int{33}
+	return file_task_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *MethodReply) GetId() uint64 {
@@ -2575,7 +2732,7 @@ type SetLevel struct {
 
 func (x *SetLevel) Reset() {
 	*x = SetLevel{}
-	mi := &file_task_proto_msgTypes[34]
+	mi := &file_task_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2587,7 +2744,7 @@ func (x *SetLevel) String() string {
 func (*SetLevel) ProtoMessage() {}
 
 func (x *SetLevel) ProtoReflect() protoreflect.Message {
-	mi := &file_task_proto_msgTypes[34]
+	mi := &file_task_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2600,7 +2757,7 @@ func (x *SetLevel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLevel.ProtoReflect.Descriptor instead.
 func (*SetLevel) Descriptor() ([]byte, []int) {
-	return file_task_proto_rawDescGZIP(), []int{34}
+	return file_task_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SetLevel) GetLevel() string {
@@ -2608,6 +2765,471 @@ func (x *SetLevel) GetLevel() string {
 		return x.Level
 	}
 	return ""
+}
+
+// Credit sets how many unsettled deliveries the run takes, from now on. 0 pauses.
+type Credit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Run           string                 `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	Window        uint32                 `protobuf:"varint,2,opt,name=window,proto3" json:"window,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Credit) Reset() {
+	*x = Credit{}
+	mi := &file_task_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Credit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Credit) ProtoMessage() {}
+
+func (x *Credit) ProtoReflect() protoreflect.Message {
+	mi := &file_task_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Credit.ProtoReflect.Descriptor instead.
+func (*Credit) Descriptor() ([]byte, []int) {
+	return file_task_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *Credit) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *Credit) GetWindow() uint32 {
+	if x != nil {
+		return x.Window
+	}
+	return 0
+}
+
+type Deliver struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Run           string                 `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	Messages      []*Delivery            `protobuf:"bytes,2,rep,name=messages,proto3" json:"messages,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Deliver) Reset() {
+	*x = Deliver{}
+	mi := &file_task_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Deliver) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Deliver) ProtoMessage() {}
+
+func (x *Deliver) ProtoReflect() protoreflect.Message {
+	mi := &file_task_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Deliver.ProtoReflect.Descriptor instead.
+func (*Deliver) Descriptor() ([]byte, []int) {
+	return file_task_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Deliver) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *Deliver) GetMessages() []*Delivery {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+type Delivery struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tag           uint64                 `protobuf:"varint,1,opt,name=tag,proto3" json:"tag,omitempty"` // names the delivery in this session
+	Queue         string                 `protobuf:"bytes,2,opt,name=queue,proto3" json:"queue,omitempty"`
+	Id            string                 `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"` // stable over redeliveries
+	Key           string                 `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`
+	Attempt       uint32                 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"` // from 1
+	Posted        int64                  `protobuf:"varint,6,opt,name=posted,proto3" json:"posted,omitempty"`   // unix nanoseconds
+	Value         []byte                 `protobuf:"bytes,7,opt,name=value,proto3" json:"value,omitempty"`      // JSON
+	Traceparent   string                 `protobuf:"bytes,8,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	Alone         bool                   `protobuf:"varint,9,opt,name=alone,proto3" json:"alone,omitempty"` // nothing else is at work beside it; it is not put into a batch with others
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Delivery) Reset() {
+	*x = Delivery{}
+	mi := &file_task_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Delivery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Delivery) ProtoMessage() {}
+
+func (x *Delivery) ProtoReflect() protoreflect.Message {
+	mi := &file_task_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
+func (*Delivery) Descriptor() ([]byte, []int) {
+	return file_task_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *Delivery) GetTag() uint64 {
+	if x != nil {
+		return x.Tag
+	}
+	return 0
+}
+
+func (x *Delivery) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *Delivery) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Delivery) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Delivery) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *Delivery) GetPosted() int64 {
+	if x != nil {
+		return x.Posted
+	}
+	return 0
+}
+
+func (x *Delivery) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *Delivery) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
+func (x *Delivery) GetAlone() bool {
+	if x != nil {
+		return x.Alone
+	}
+	return false
+}
+
+// MessagesEntered says that a handler was entered with these deliveries. Attempts count from here.
+type MessagesEntered struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Run           string                 `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	Tags          []uint64               `protobuf:"varint,2,rep,packed,name=tags,proto3" json:"tags,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MessagesEntered) Reset() {
+	*x = MessagesEntered{}
+	mi := &file_task_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MessagesEntered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MessagesEntered) ProtoMessage() {}
+
+func (x *MessagesEntered) ProtoReflect() protoreflect.Message {
+	mi := &file_task_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MessagesEntered.ProtoReflect.Descriptor instead.
+func (*MessagesEntered) Descriptor() ([]byte, []int) {
+	return file_task_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *MessagesEntered) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *MessagesEntered) GetTags() []uint64 {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+// MessagesHandled settles deliveries. The acknowledgements of those that succeeded and the ops are one commit.
+type MessagesHandled struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Run           string                 `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	Messages      []*Handled             `protobuf:"bytes,2,rep,name=messages,proto3" json:"messages,omitempty"`
+	Ops           []*Op                  `protobuf:"bytes,3,rep,name=ops,proto3" json:"ops,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MessagesHandled) Reset() {
+	*x = MessagesHandled{}
+	mi := &file_task_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MessagesHandled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MessagesHandled) ProtoMessage() {}
+
+func (x *MessagesHandled) ProtoReflect() protoreflect.Message {
+	mi := &file_task_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MessagesHandled.ProtoReflect.Descriptor instead.
+func (*MessagesHandled) Descriptor() ([]byte, []int) {
+	return file_task_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *MessagesHandled) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *MessagesHandled) GetMessages() []*Handled {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+func (x *MessagesHandled) GetOps() []*Op {
+	if x != nil {
+		return x.Ops
+	}
+	return nil
+}
+
+// Handled is what became of one delivery. RUN_STATUS_INTERRUPTED gives it back without counting the attempt.
+type Handled struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tag           uint64                 `protobuf:"varint,1,opt,name=tag,proto3" json:"tag,omitempty"`
+	Status        RunStatus              `protobuf:"varint,2,opt,name=status,proto3,enum=taskhost.task.v1.RunStatus" json:"status,omitempty"`
+	Message       string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	Stack         string                 `protobuf:"bytes,4,opt,name=stack,proto3" json:"stack,omitempty"`
+	RetryAfter    int64                  `protobuf:"varint,5,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"` // nanoseconds; with RUN_STATUS_RETRY_AFTER
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Handled) Reset() {
+	*x = Handled{}
+	mi := &file_task_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Handled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Handled) ProtoMessage() {}
+
+func (x *Handled) ProtoReflect() protoreflect.Message {
+	mi := &file_task_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Handled.ProtoReflect.Descriptor instead.
+func (*Handled) Descriptor() ([]byte, []int) {
+	return file_task_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *Handled) GetTag() uint64 {
+	if x != nil {
+		return x.Tag
+	}
+	return 0
+}
+
+func (x *Handled) GetStatus() RunStatus {
+	if x != nil {
+		return x.Status
+	}
+	return RunStatus_RUN_STATUS_UNSPECIFIED
+}
+
+func (x *Handled) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Handled) GetStack() string {
+	if x != nil {
+		return x.Stack
+	}
+	return ""
+}
+
+func (x *Handled) GetRetryAfter() int64 {
+	if x != nil {
+		return x.RetryAfter
+	}
+	return 0
+}
+
+// MessageExtend gives a delivery more time before the host takes its handler for stuck.
+type MessageExtend struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Run           string                 `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	Tag           uint64                 `protobuf:"varint,2,opt,name=tag,proto3" json:"tag,omitempty"`
+	By            int64                  `protobuf:"varint,3,opt,name=by,proto3" json:"by,omitempty"` // nanoseconds
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MessageExtend) Reset() {
+	*x = MessageExtend{}
+	mi := &file_task_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MessageExtend) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MessageExtend) ProtoMessage() {}
+
+func (x *MessageExtend) ProtoReflect() protoreflect.Message {
+	mi := &file_task_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MessageExtend.ProtoReflect.Descriptor instead.
+func (*MessageExtend) Descriptor() ([]byte, []int) {
+	return file_task_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *MessageExtend) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *MessageExtend) GetTag() uint64 {
+	if x != nil {
+		return x.Tag
+	}
+	return 0
+}
+
+func (x *MessageExtend) GetBy() int64 {
+	if x != nil {
+		return x.By
+	}
+	return 0
 }
 
 var File_task_proto protoreflect.FileDescriptor
@@ -2665,7 +3287,7 @@ const file_task_proto_rawDesc = "" +
 	"\bdeadline\x18\x04 \x01(\x03R\bdeadline\"\x10\n" +
 	"\x0eCancelResponse\"\r\n" +
 	"\vPingRequest\"\x0e\n" +
-	"\fPingResponse\"\xd0\x02\n" +
+	"\fPingResponse\"\x87\x03\n" +
 	"\tHostFrame\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x10\n" +
 	"\x03ack\x18\x02 \x01(\x04R\x03ack\x12/\n" +
@@ -2674,8 +3296,9 @@ const file_task_proto_rawDesc = "" +
 	"\vmethod_call\x18\x05 \x01(\v2\x1c.taskhost.task.v1.MethodCallH\x00R\n" +
 	"methodCall\x12/\n" +
 	"\x05reply\x18\x06 \x01(\v2\x17.taskhost.task.v1.ReplyH\x00R\x05reply\x129\n" +
-	"\tset_level\x18\a \x01(\v2\x1a.taskhost.task.v1.SetLevelH\x00R\bsetLevelB\x06\n" +
-	"\x04body\"\x99\x05\n" +
+	"\tset_level\x18\a \x01(\v2\x1a.taskhost.task.v1.SetLevelH\x00R\bsetLevel\x125\n" +
+	"\adeliver\x18\b \x01(\v2\x19.taskhost.task.v1.DeliverH\x00R\adeliverB\x06\n" +
+	"\x04body\"\xb7\a\n" +
 	"\vPluginFrame\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x10\n" +
 	"\x03ack\x18\x02 \x01(\x04R\x03ack\x125\n" +
@@ -2692,7 +3315,11 @@ const file_task_proto_rawDesc = "" +
 	" \x01(\v2\x17.taskhost.task.v1.ReadyH\x00R\x05ready\x12,\n" +
 	"\x04beat\x18\v \x01(\v2\x16.taskhost.task.v1.BeatH\x00R\x04beat\x122\n" +
 	"\x06extend\x18\f \x01(\v2\x18.taskhost.task.v1.ExtendH\x00R\x06extend\x12B\n" +
-	"\fmethod_reply\x18\r \x01(\v2\x1d.taskhost.task.v1.MethodReplyH\x00R\vmethodReplyB\x06\n" +
+	"\fmethod_reply\x18\r \x01(\v2\x1d.taskhost.task.v1.MethodReplyH\x00R\vmethodReply\x122\n" +
+	"\x06credit\x18\x0e \x01(\v2\x18.taskhost.task.v1.CreditH\x00R\x06credit\x12N\n" +
+	"\x10messages_entered\x18\x0f \x01(\v2!.taskhost.task.v1.MessagesEnteredH\x00R\x0fmessagesEntered\x12N\n" +
+	"\x10messages_handled\x18\x10 \x01(\v2!.taskhost.task.v1.MessagesHandledH\x00R\x0fmessagesHandled\x12H\n" +
+	"\x0emessage_extend\x18\x11 \x01(\v2\x1f.taskhost.task.v1.MessageExtendH\x00R\rmessageExtendB\x06\n" +
 	"\x04body\"Z\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x14\n" +
@@ -2701,7 +3328,7 @@ const file_task_proto_rawDesc = "" +
 	"resumeFrom\"*\n" +
 	"\aWelcome\x12\x1f\n" +
 	"\vresume_from\x18\x01 \x01(\x04R\n" +
-	"resumeFrom\"\x91\x03\n" +
+	"resumeFrom\"\xc6\x03\n" +
 	"\bRunStart\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\tR\x03run\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x18\n" +
@@ -2714,10 +3341,18 @@ const file_task_proto_rawDesc = "" +
 	"\x06values\x18\t \x03(\v2&.taskhost.task.v1.RunStart.ValuesEntryR\x06values\x12\x14\n" +
 	"\x05actor\x18\n" +
 	" \x01(\tR\x05actor\x12 \n" +
-	"\vtraceparent\x18\v \x01(\tR\vtraceparent\x1a9\n" +
+	"\vtraceparent\x18\v \x01(\tR\vtraceparent\x123\n" +
+	"\aconsume\x18\f \x01(\v2\x19.taskhost.task.v1.ConsumeR\aconsume\x1a9\n" +
 	"\vValuesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\".\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\x83\x01\n" +
+	"\aConsume\x12 \n" +
+	"\vconcurrency\x18\x01 \x01(\rR\vconcurrency\x12\x1d\n" +
+	"\n" +
+	"batch_size\x18\x02 \x01(\rR\tbatchSize\x12\x1d\n" +
+	"\n" +
+	"batch_wait\x18\x03 \x01(\x03R\tbatchWait\x12\x18\n" +
+	"\atimeout\x18\x04 \x01(\x03R\atimeout\".\n" +
 	"\n" +
 	"RunEntered\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\tR\x03run\x12\x0e\n" +
@@ -2789,7 +3424,41 @@ const file_task_proto_rawDesc = "" +
 	"\x05stack\x18\x04 \x01(\tR\x05stack\x12\x1b\n" +
 	"\ttimed_out\x18\x05 \x01(\bR\btimedOut\" \n" +
 	"\bSetLevel\x12\x14\n" +
-	"\x05level\x18\x01 \x01(\tR\x05level*s\n" +
+	"\x05level\x18\x01 \x01(\tR\x05level\"2\n" +
+	"\x06Credit\x12\x10\n" +
+	"\x03run\x18\x01 \x01(\tR\x03run\x12\x16\n" +
+	"\x06window\x18\x02 \x01(\rR\x06window\"S\n" +
+	"\aDeliver\x12\x10\n" +
+	"\x03run\x18\x01 \x01(\tR\x03run\x126\n" +
+	"\bmessages\x18\x02 \x03(\v2\x1a.taskhost.task.v1.DeliveryR\bmessages\"\xd4\x01\n" +
+	"\bDelivery\x12\x10\n" +
+	"\x03tag\x18\x01 \x01(\x04R\x03tag\x12\x14\n" +
+	"\x05queue\x18\x02 \x01(\tR\x05queue\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\tR\x02id\x12\x10\n" +
+	"\x03key\x18\x04 \x01(\tR\x03key\x12\x18\n" +
+	"\aattempt\x18\x05 \x01(\rR\aattempt\x12\x16\n" +
+	"\x06posted\x18\x06 \x01(\x03R\x06posted\x12\x14\n" +
+	"\x05value\x18\a \x01(\fR\x05value\x12 \n" +
+	"\vtraceparent\x18\b \x01(\tR\vtraceparent\x12\x14\n" +
+	"\x05alone\x18\t \x01(\bR\x05alone\"7\n" +
+	"\x0fMessagesEntered\x12\x10\n" +
+	"\x03run\x18\x01 \x01(\tR\x03run\x12\x12\n" +
+	"\x04tags\x18\x02 \x03(\x04R\x04tags\"\x82\x01\n" +
+	"\x0fMessagesHandled\x12\x10\n" +
+	"\x03run\x18\x01 \x01(\tR\x03run\x125\n" +
+	"\bmessages\x18\x02 \x03(\v2\x19.taskhost.task.v1.HandledR\bmessages\x12&\n" +
+	"\x03ops\x18\x03 \x03(\v2\x14.taskhost.task.v1.OpR\x03ops\"\xa1\x01\n" +
+	"\aHandled\x12\x10\n" +
+	"\x03tag\x18\x01 \x01(\x04R\x03tag\x123\n" +
+	"\x06status\x18\x02 \x01(\x0e2\x1b.taskhost.task.v1.RunStatusR\x06status\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12\x14\n" +
+	"\x05stack\x18\x04 \x01(\tR\x05stack\x12\x1f\n" +
+	"\vretry_after\x18\x05 \x01(\x03R\n" +
+	"retryAfter\"C\n" +
+	"\rMessageExtend\x12\x10\n" +
+	"\x03run\x18\x01 \x01(\tR\x03run\x12\x10\n" +
+	"\x03tag\x18\x02 \x01(\x04R\x03tag\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\x03R\x02by*s\n" +
 	"\x05Cause\x12\x15\n" +
 	"\x11CAUSE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCAUSE_CANCELLED\x10\x01\x12\x16\n" +
@@ -2828,7 +3497,7 @@ func file_task_proto_rawDescGZIP() []byte {
 }
 
 var file_task_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_task_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_task_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_task_proto_goTypes = []any{
 	(Cause)(0),                // 0: taskhost.task.v1.Cause
 	(RunStatus)(0),            // 1: taskhost.task.v1.RunStatus
@@ -2851,23 +3520,31 @@ var file_task_proto_goTypes = []any{
 	(*Hello)(nil),             // 18: taskhost.task.v1.Hello
 	(*Welcome)(nil),           // 19: taskhost.task.v1.Welcome
 	(*RunStart)(nil),          // 20: taskhost.task.v1.RunStart
-	(*RunEntered)(nil),        // 21: taskhost.task.v1.RunEntered
-	(*RunResult)(nil),         // 22: taskhost.task.v1.RunResult
-	(*Commit)(nil),            // 23: taskhost.task.v1.Commit
-	(*Op)(nil),                // 24: taskhost.task.v1.Op
-	(*Save)(nil),              // 25: taskhost.task.v1.Save
-	(*Emit)(nil),              // 26: taskhost.task.v1.Emit
-	(*Load)(nil),              // 27: taskhost.task.v1.Load
-	(*Reply)(nil),             // 28: taskhost.task.v1.Reply
-	(*Progress)(nil),          // 29: taskhost.task.v1.Progress
-	(*Publish)(nil),           // 30: taskhost.task.v1.Publish
-	(*Ready)(nil),             // 31: taskhost.task.v1.Ready
-	(*Beat)(nil),              // 32: taskhost.task.v1.Beat
-	(*Extend)(nil),            // 33: taskhost.task.v1.Extend
-	(*MethodCall)(nil),        // 34: taskhost.task.v1.MethodCall
-	(*MethodReply)(nil),       // 35: taskhost.task.v1.MethodReply
-	(*SetLevel)(nil),          // 36: taskhost.task.v1.SetLevel
-	nil,                       // 37: taskhost.task.v1.RunStart.ValuesEntry
+	(*Consume)(nil),           // 21: taskhost.task.v1.Consume
+	(*RunEntered)(nil),        // 22: taskhost.task.v1.RunEntered
+	(*RunResult)(nil),         // 23: taskhost.task.v1.RunResult
+	(*Commit)(nil),            // 24: taskhost.task.v1.Commit
+	(*Op)(nil),                // 25: taskhost.task.v1.Op
+	(*Save)(nil),              // 26: taskhost.task.v1.Save
+	(*Emit)(nil),              // 27: taskhost.task.v1.Emit
+	(*Load)(nil),              // 28: taskhost.task.v1.Load
+	(*Reply)(nil),             // 29: taskhost.task.v1.Reply
+	(*Progress)(nil),          // 30: taskhost.task.v1.Progress
+	(*Publish)(nil),           // 31: taskhost.task.v1.Publish
+	(*Ready)(nil),             // 32: taskhost.task.v1.Ready
+	(*Beat)(nil),              // 33: taskhost.task.v1.Beat
+	(*Extend)(nil),            // 34: taskhost.task.v1.Extend
+	(*MethodCall)(nil),        // 35: taskhost.task.v1.MethodCall
+	(*MethodReply)(nil),       // 36: taskhost.task.v1.MethodReply
+	(*SetLevel)(nil),          // 37: taskhost.task.v1.SetLevel
+	(*Credit)(nil),            // 38: taskhost.task.v1.Credit
+	(*Deliver)(nil),           // 39: taskhost.task.v1.Deliver
+	(*Delivery)(nil),          // 40: taskhost.task.v1.Delivery
+	(*MessagesEntered)(nil),   // 41: taskhost.task.v1.MessagesEntered
+	(*MessagesHandled)(nil),   // 42: taskhost.task.v1.MessagesHandled
+	(*Handled)(nil),           // 43: taskhost.task.v1.Handled
+	(*MessageExtend)(nil),     // 44: taskhost.task.v1.MessageExtend
+	nil,                       // 45: taskhost.task.v1.RunStart.ValuesEntry
 }
 var file_task_proto_depIdxs = []int32{
 	4,  // 0: taskhost.task.v1.Problem.path:type_name -> taskhost.task.v1.PathStep
@@ -2876,46 +3553,56 @@ var file_task_proto_depIdxs = []int32{
 	0,  // 3: taskhost.task.v1.CancelRequest.cause:type_name -> taskhost.task.v1.Cause
 	18, // 4: taskhost.task.v1.HostFrame.hello:type_name -> taskhost.task.v1.Hello
 	20, // 5: taskhost.task.v1.HostFrame.run_start:type_name -> taskhost.task.v1.RunStart
-	34, // 6: taskhost.task.v1.HostFrame.method_call:type_name -> taskhost.task.v1.MethodCall
-	28, // 7: taskhost.task.v1.HostFrame.reply:type_name -> taskhost.task.v1.Reply
-	36, // 8: taskhost.task.v1.HostFrame.set_level:type_name -> taskhost.task.v1.SetLevel
-	19, // 9: taskhost.task.v1.PluginFrame.welcome:type_name -> taskhost.task.v1.Welcome
-	21, // 10: taskhost.task.v1.PluginFrame.run_entered:type_name -> taskhost.task.v1.RunEntered
-	22, // 11: taskhost.task.v1.PluginFrame.run_result:type_name -> taskhost.task.v1.RunResult
-	23, // 12: taskhost.task.v1.PluginFrame.commit:type_name -> taskhost.task.v1.Commit
-	27, // 13: taskhost.task.v1.PluginFrame.load:type_name -> taskhost.task.v1.Load
-	29, // 14: taskhost.task.v1.PluginFrame.progress:type_name -> taskhost.task.v1.Progress
-	30, // 15: taskhost.task.v1.PluginFrame.publish:type_name -> taskhost.task.v1.Publish
-	31, // 16: taskhost.task.v1.PluginFrame.ready:type_name -> taskhost.task.v1.Ready
-	32, // 17: taskhost.task.v1.PluginFrame.beat:type_name -> taskhost.task.v1.Beat
-	33, // 18: taskhost.task.v1.PluginFrame.extend:type_name -> taskhost.task.v1.Extend
-	35, // 19: taskhost.task.v1.PluginFrame.method_reply:type_name -> taskhost.task.v1.MethodReply
-	37, // 20: taskhost.task.v1.RunStart.values:type_name -> taskhost.task.v1.RunStart.ValuesEntry
-	1,  // 21: taskhost.task.v1.RunResult.status:type_name -> taskhost.task.v1.RunStatus
-	0,  // 22: taskhost.task.v1.RunResult.cause:type_name -> taskhost.task.v1.Cause
-	24, // 23: taskhost.task.v1.Commit.ops:type_name -> taskhost.task.v1.Op
-	25, // 24: taskhost.task.v1.Op.save:type_name -> taskhost.task.v1.Save
-	25, // 25: taskhost.task.v1.Op.save_run:type_name -> taskhost.task.v1.Save
-	26, // 26: taskhost.task.v1.Op.emit:type_name -> taskhost.task.v1.Emit
-	2,  // 27: taskhost.task.v1.Task.Describe:input_type -> taskhost.task.v1.DescribeRequest
-	6,  // 28: taskhost.task.v1.Task.Validate:input_type -> taskhost.task.v1.ValidateRequest
-	8,  // 29: taskhost.task.v1.Task.Configure:input_type -> taskhost.task.v1.ConfigureRequest
-	10, // 30: taskhost.task.v1.Task.Stop:input_type -> taskhost.task.v1.StopRequest
-	12, // 31: taskhost.task.v1.Task.Cancel:input_type -> taskhost.task.v1.CancelRequest
-	14, // 32: taskhost.task.v1.Task.Ping:input_type -> taskhost.task.v1.PingRequest
-	16, // 33: taskhost.task.v1.Task.Session:input_type -> taskhost.task.v1.HostFrame
-	3,  // 34: taskhost.task.v1.Task.Describe:output_type -> taskhost.task.v1.DescribeResponse
-	7,  // 35: taskhost.task.v1.Task.Validate:output_type -> taskhost.task.v1.ValidateResponse
-	9,  // 36: taskhost.task.v1.Task.Configure:output_type -> taskhost.task.v1.ConfigureResponse
-	11, // 37: taskhost.task.v1.Task.Stop:output_type -> taskhost.task.v1.StopResponse
-	13, // 38: taskhost.task.v1.Task.Cancel:output_type -> taskhost.task.v1.CancelResponse
-	15, // 39: taskhost.task.v1.Task.Ping:output_type -> taskhost.task.v1.PingResponse
-	17, // 40: taskhost.task.v1.Task.Session:output_type -> taskhost.task.v1.PluginFrame
-	34, // [34:41] is the sub-list for method output_type
-	27, // [27:34] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	35, // 6: taskhost.task.v1.HostFrame.method_call:type_name -> taskhost.task.v1.MethodCall
+	29, // 7: taskhost.task.v1.HostFrame.reply:type_name -> taskhost.task.v1.Reply
+	37, // 8: taskhost.task.v1.HostFrame.set_level:type_name -> taskhost.task.v1.SetLevel
+	39, // 9: taskhost.task.v1.HostFrame.deliver:type_name -> taskhost.task.v1.Deliver
+	19, // 10: taskhost.task.v1.PluginFrame.welcome:type_name -> taskhost.task.v1.Welcome
+	22, // 11: taskhost.task.v1.PluginFrame.run_entered:type_name -> taskhost.task.v1.RunEntered
+	23, // 12: taskhost.task.v1.PluginFrame.run_result:type_name -> taskhost.task.v1.RunResult
+	24, // 13: taskhost.task.v1.PluginFrame.commit:type_name -> taskhost.task.v1.Commit
+	28, // 14: taskhost.task.v1.PluginFrame.load:type_name -> taskhost.task.v1.Load
+	30, // 15: taskhost.task.v1.PluginFrame.progress:type_name -> taskhost.task.v1.Progress
+	31, // 16: taskhost.task.v1.PluginFrame.publish:type_name -> taskhost.task.v1.Publish
+	32, // 17: taskhost.task.v1.PluginFrame.ready:type_name -> taskhost.task.v1.Ready
+	33, // 18: taskhost.task.v1.PluginFrame.beat:type_name -> taskhost.task.v1.Beat
+	34, // 19: taskhost.task.v1.PluginFrame.extend:type_name -> taskhost.task.v1.Extend
+	36, // 20: taskhost.task.v1.PluginFrame.method_reply:type_name -> taskhost.task.v1.MethodReply
+	38, // 21: taskhost.task.v1.PluginFrame.credit:type_name -> taskhost.task.v1.Credit
+	41, // 22: taskhost.task.v1.PluginFrame.messages_entered:type_name -> taskhost.task.v1.MessagesEntered
+	42, // 23: taskhost.task.v1.PluginFrame.messages_handled:type_name -> taskhost.task.v1.MessagesHandled
+	44, // 24: taskhost.task.v1.PluginFrame.message_extend:type_name -> taskhost.task.v1.MessageExtend
+	45, // 25: taskhost.task.v1.RunStart.values:type_name -> taskhost.task.v1.RunStart.ValuesEntry
+	21, // 26: taskhost.task.v1.RunStart.consume:type_name -> taskhost.task.v1.Consume
+	1,  // 27: taskhost.task.v1.RunResult.status:type_name -> taskhost.task.v1.RunStatus
+	0,  // 28: taskhost.task.v1.RunResult.cause:type_name -> taskhost.task.v1.Cause
+	25, // 29: taskhost.task.v1.Commit.ops:type_name -> taskhost.task.v1.Op
+	26, // 30: taskhost.task.v1.Op.save:type_name -> taskhost.task.v1.Save
+	26, // 31: taskhost.task.v1.Op.save_run:type_name -> taskhost.task.v1.Save
+	27, // 32: taskhost.task.v1.Op.emit:type_name -> taskhost.task.v1.Emit
+	40, // 33: taskhost.task.v1.Deliver.messages:type_name -> taskhost.task.v1.Delivery
+	43, // 34: taskhost.task.v1.MessagesHandled.messages:type_name -> taskhost.task.v1.Handled
+	25, // 35: taskhost.task.v1.MessagesHandled.ops:type_name -> taskhost.task.v1.Op
+	1,  // 36: taskhost.task.v1.Handled.status:type_name -> taskhost.task.v1.RunStatus
+	2,  // 37: taskhost.task.v1.Task.Describe:input_type -> taskhost.task.v1.DescribeRequest
+	6,  // 38: taskhost.task.v1.Task.Validate:input_type -> taskhost.task.v1.ValidateRequest
+	8,  // 39: taskhost.task.v1.Task.Configure:input_type -> taskhost.task.v1.ConfigureRequest
+	10, // 40: taskhost.task.v1.Task.Stop:input_type -> taskhost.task.v1.StopRequest
+	12, // 41: taskhost.task.v1.Task.Cancel:input_type -> taskhost.task.v1.CancelRequest
+	14, // 42: taskhost.task.v1.Task.Ping:input_type -> taskhost.task.v1.PingRequest
+	16, // 43: taskhost.task.v1.Task.Session:input_type -> taskhost.task.v1.HostFrame
+	3,  // 44: taskhost.task.v1.Task.Describe:output_type -> taskhost.task.v1.DescribeResponse
+	7,  // 45: taskhost.task.v1.Task.Validate:output_type -> taskhost.task.v1.ValidateResponse
+	9,  // 46: taskhost.task.v1.Task.Configure:output_type -> taskhost.task.v1.ConfigureResponse
+	11, // 47: taskhost.task.v1.Task.Stop:output_type -> taskhost.task.v1.StopResponse
+	13, // 48: taskhost.task.v1.Task.Cancel:output_type -> taskhost.task.v1.CancelResponse
+	15, // 49: taskhost.task.v1.Task.Ping:output_type -> taskhost.task.v1.PingResponse
+	17, // 50: taskhost.task.v1.Task.Session:output_type -> taskhost.task.v1.PluginFrame
+	44, // [44:51] is the sub-list for method output_type
+	37, // [37:44] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_task_proto_init() }
@@ -2934,6 +3621,7 @@ func file_task_proto_init() {
 		(*HostFrame_MethodCall)(nil),
 		(*HostFrame_Reply)(nil),
 		(*HostFrame_SetLevel)(nil),
+		(*HostFrame_Deliver)(nil),
 	}
 	file_task_proto_msgTypes[15].OneofWrappers = []any{
 		(*PluginFrame_Welcome)(nil),
@@ -2947,8 +3635,12 @@ func file_task_proto_init() {
 		(*PluginFrame_Beat)(nil),
 		(*PluginFrame_Extend)(nil),
 		(*PluginFrame_MethodReply)(nil),
+		(*PluginFrame_Credit)(nil),
+		(*PluginFrame_MessagesEntered)(nil),
+		(*PluginFrame_MessagesHandled)(nil),
+		(*PluginFrame_MessageExtend)(nil),
 	}
-	file_task_proto_msgTypes[22].OneofWrappers = []any{
+	file_task_proto_msgTypes[23].OneofWrappers = []any{
 		(*Op_Save)(nil),
 		(*Op_SaveRun)(nil),
 		(*Op_Delete)(nil),
@@ -2960,7 +3652,7 @@ func file_task_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_task_proto_rawDesc), len(file_task_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   36,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
