@@ -260,3 +260,25 @@ type ConsumerView struct {
 	InFlight int    `json:"in_flight"`
 	Paused   bool   `json:"paused,omitempty"`
 }
+
+// NewMessage is a message that somebody posts.
+type NewMessage struct {
+	ID     string // given by the producer, and remembered for the queue's ids_for; "" is none
+	Key    string
+	Body   json.RawMessage
+	Source string
+}
+
+// Posted is what became of a posted message, durably.
+type Posted struct {
+	ID        string
+	Duplicate bool // the same id with the same body was there already
+}
+
+// The codes of refusals that concern queues.
+const (
+	CodeQueueUnknown  = "queue_unknown"
+	CodeQueueFull     = "queue_full"
+	CodeMessageTooBig = "message_too_large"
+	CodeDeadUnknown   = "dead_letter_unknown"
+)
