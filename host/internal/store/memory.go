@@ -101,6 +101,9 @@ func (m *Memory) EventsSince(seq uint64) ([]task.Event, bool) { return m.events.
 // LastEvent is the sequence of the newest event.
 func (m *Memory) LastEvent() uint64 { return m.events.newest() }
 
+// Flush has nothing to wait for.
+func (m *Memory) Flush(context.Context) error { return nil }
+
 // SaveOverrides replaces the overrides of a task; the zero value removes them.
 func (m *Memory) SaveOverrides(_ context.Context, name string, o task.Overrides) error {
 	m.mu.Lock()

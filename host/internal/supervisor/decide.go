@@ -91,6 +91,7 @@ func (st *state) settle(now time.Time) {
 			break
 		}
 	}
+	st.tellIntake()
 	st.tellFacts()
 	st.show(now)
 	st.answer(now)

@@ -55,6 +55,9 @@ type (
 		id task.ProcessID
 	}
 
+	// intakeEffect says whether the task takes messages.
+	intakeEffect struct{ held bool }
+
 	// Of the fleet.
 	// acquireEffect asks for a place in groups, or says which run has it now.
 	acquireEffect struct {
@@ -84,6 +87,7 @@ func (eventEffect) effect()      {}
 func (overridesEffect) effect()  {}
 func (replyEffect) effect()      {}
 func (locateEffect) effect()     {}
+func (intakeEffect) effect()     {}
 func (acquireEffect) effect()    {}
 func (releaseEffect) effect()    {}
 func (factsEffect) effect()      {}

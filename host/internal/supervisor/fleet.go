@@ -26,6 +26,10 @@ type Config struct {
 	Now     func() time.Time // the wall clock; nil is time.Now
 	Timer   func() Timer     // makes what wakes a loop for its slots; nil is of package time
 
+	// Intake says that a pause of a task that handles messages has begun (held) or ended. It must not block; nil is
+	// for hosts without queues.
+	Intake func(taskName string, held bool)
+
 	// ShutdownTimeout bounds the end of the host. 0 is as long as the longest stop may
 	// take: a ladder, and those of the tasks that must be down before it.
 	ShutdownTimeout time.Duration
@@ -279,7 +283,21 @@ func (f *Fleet) follow(r *run) {
 	}
 }
 
-// join, leave and openGates let runs through the gates of their groups.
+// deliveries marks the tickets of deliveries, so that they never meet those of runs.
+const deliveries = 1 << 63
+
+var _ task.Gate = (*Fleet)(nil)
+
+// Join asks for a place of a delivery in groups. See task.Gate.
+func (f *Fleet) Join(id uint64, taskName, holder string, groups []string, through func()) {
+	t := ticket{id: id | deliveries, task: taskName, run: holder, groups: groups, since: f.cfg.Now().Round(0), pass: through}
+	f.do(func() { f.join(t) })
+}
+
+// Leave gives it back. See task.Gate.
+func (f *Fleet) Leave(id uint64) { f.do(func() { f.leave(id | deliveries) }) }
+
+// join, leave and openGates let runs and deliveries through the gates of their groups.
 func (f *Fleet) join(t ticket)   { f.gates.join(t) }
 func (f *Fleet) leave(id uint64) { f.gates.leave(id) }
 
@@ -287,6 +305,10 @@ func (f *Fleet) openGates() {
 	through, next := f.gates.pass(f.cfg.Now().Round(0))
 	f.gateAt = next
 	for _, t := range through {
+		if t.pass != nil {
+			t.pass()
+			continue
+		}
 		l := f.view.Load().loops[t.task]
 		if l == nil || !l.box.put(granted{t.id}) {
 			f.gates.leave(t.id)

@@ -24,6 +24,8 @@ type fakeEngine struct {
 	busy   map[string]int // runs at work, by task
 	most   map[string]int
 	log    []string // what was asked for, in order
+
+	onStart func(task.RunStart)
 }
 
 type engineProcess struct {
@@ -81,6 +83,9 @@ func (e *fakeEngine) StartRun(id task.ProcessID, start task.RunStart) {
 	p := e.procs[id]
 	if p.gone {
 		return
+	}
+	if e.onStart != nil {
+		e.onStart(start)
 	}
 	p.run = start.Run
 	e.busy[p.name]++
@@ -193,6 +198,8 @@ type fakeJournal struct {
 	overrides map[string]task.Overrides
 	slow      time.Duration // SaveOverrides takes so long
 	broken    error
+	flushed   map[string]bool // runs that a Flush has made durable
+	flushes   int
 }
 
 func newJournal() *fakeJournal {
@@ -228,6 +235,26 @@ func (j *fakeJournal) RemoveStatus(name string) {
 }
 
 func (j *fakeJournal) Event(task.Event) {}
+
+func (j *fakeJournal) Flush(context.Context) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.flushes++
+	if j.broken != nil {
+		return j.broken
+	}
+	j.flushed = map[string]bool{}
+	for id := range j.runs {
+		j.flushed[id] = true
+	}
+	return nil
+}
+
+func (j *fakeJournal) durable(run string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.flushed[run]
+}
 
 func (j *fakeJournal) SaveOverrides(_ context.Context, name string, o task.Overrides) error {
 	if j.slow > 0 {

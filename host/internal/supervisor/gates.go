@@ -15,6 +15,7 @@ type ticket struct {
 	run    string
 	groups []string
 	since  time.Time
+	pass   func() // of a delivery: called when it may pass; nil for a run, whose task is told
 }
 
 // gates decides which runs may pass the groups that they belong to. It is pure: the fleet

@@ -147,6 +147,7 @@ func (l *loop) carryOut(ctx context.Context, e effect) {
 	engine, journal := l.fleet.cfg.Engine, l.fleet.cfg.Journal
 	switch e := e.(type) {
 	case startRunEffect:
+		l.claim(ctx, e.run)
 		engine.StartRun(e.id, e.start)
 	case launchEffect:
 		engine.Launch(e.id, e.def)
@@ -178,6 +179,10 @@ func (l *loop) carryOut(ctx context.Context, e effect) {
 		e.reply.to <- e.reply.answer
 	case locateEffect:
 		e.to <- e.id
+	case intakeEffect:
+		if intake := l.fleet.cfg.Intake; intake != nil {
+			intake(l.name, e.held)
+		}
 	case acquireEffect:
 		t := ticket{id: e.ticket, task: l.name, run: e.run, groups: e.groups, since: l.wall}
 		l.fleet.do(func() { l.fleet.join(t) })
@@ -191,6 +196,22 @@ func (l *loop) carryOut(ctx context.Context, e effect) {
 		if e.removed {
 			journal.RemoveStatus(l.name)
 		}
+	}
+}
+
+// claimTime bounds the wait for a claim: a disk that takes nothing must not keep tasks from running.
+const claimTime = time.Second
+
+// claim makes durable that a slot is about to run, where a host that dies right now would have its successor
+// catch the slot up and so run it twice. Slots that are never caught up wait for nothing.
+func (l *loop) claim(ctx context.Context, r *run) {
+	if r.Trigger != task.TriggerSlot || l.st.def.Schedule.CatchUp.Policy == task.CatchUpNone || len(r.Attempts) > 1 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, claimTime)
+	defer cancel()
+	if err := l.fleet.cfg.Journal.Flush(ctx); err != nil {
+		l.log.Warn("a slot runs without being written down first; a host that dies now may run it again", "task", l.name, "run", r.ID, "err", err)
 	}
 }
 

@@ -9,6 +9,15 @@ import (
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
+// tellIntake holds or lets go the messages of a consumer with its pause: what is at work is finished, nothing
+// new is handed out.
+func (st *state) tellIntake() {
+	if held := st.def.Consume != nil && st.paused() != nil; held != st.held {
+		st.held = held
+		st.do(intakeEffect{held})
+	}
+}
+
 // heldByPause reports whether a pause keeps a continuous task from running again.
 func (st *state) heldByPause() bool { return st.def.Mode == task.Continuous && st.paused() != nil }
 

@@ -113,7 +113,7 @@ func (st *state) maySeat(r *run) bool {
 // enterGroups queues a seated run in its groups, or lets it pass when it has none.
 func (st *state) enterGroups(r *run) {
 	st.dirty = true
-	if len(st.def.Groups) == 0 {
+	if len(st.def.Groups) == 0 || st.def.Consume != nil { // a consumer counts by delivery
 		r.phase = waitProcess
 		return
 	}
@@ -158,7 +158,7 @@ func (st *state) begin(r *run, p *process, now time.Time) {
 	r.Attempts = append(r.Attempts, task.Attempt{Number: number, PID: p.info.PID, Started: now})
 	r.Version, r.Digest, r.Plugin = p.info.Version, p.info.Digest, st.def.Plugin
 	r.Deadline = time.Time{}
-	if st.def.Timeout > 0 {
+	if st.def.Timeout > 0 && st.def.Consume == nil { // a consumer's is that of one message
 		r.Deadline = now.Add(st.def.Timeout)
 	}
 	p.start = task.RunStart{
@@ -172,8 +172,8 @@ func (st *state) begin(r *run, p *process, now time.Time) {
 		Input:        r.Input,
 		Actor:        r.Actor,
 	}
+	st.save(r) // first: see loop.claim
 	st.do(startRunEffect{p})
-	st.save(r)
 	st.dirty = true
 }
 

@@ -52,6 +52,7 @@ type state struct {
 	restartAt time.Time // of a continuous task: when its next run begins
 	crashLoop bool
 	backoff   *task.Reason // why the continuous task waits
+	held      bool         // its intake of messages, as was told
 	ready     bool
 	facts     facts
 	toldFacts facts // what the fleet knows

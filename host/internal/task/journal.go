@@ -14,6 +14,8 @@ type Journal interface {
 	SaveStatus(Status)        // replaces the task's snapshot
 	RemoveStatus(task string) // a removed task; its history stays
 	Event(Event)
+	// Flush returns when everything that was saved before is durable. It fails while nothing can be written.
+	Flush(ctx context.Context) error
 	// SaveOverrides is durable when it returns.
 	SaveOverrides(ctx context.Context, task string, o Overrides) error
 	// Recall returns what earlier lives of the task left; the zero Memory when there was none.
