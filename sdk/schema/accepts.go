@@ -18,12 +18,12 @@ func (v Value) Conflicts(with Value) []Problem {
 	return v.compare(with, false)
 }
 
-// maxPairs bounds how many pairs of parts are compared: descriptions come from
+// maxSteps bounds how many fields and parts are compared: descriptions come from
 // plugins, and two small ones can make many pairs.
-const maxPairs = 100_000
+const maxSteps = 200_000
 
 func (v Value) compare(other Value, oneWay bool) []Problem {
-	c := comparison{left: pointers(v.Defs), right: pointers(other.Defs), oneWay: oneWay, seen: map[[2]*Value]bool{}}
+	c := comparison{left: pointers(v.Defs), right: pointers(other.Defs), oneWay: oneWay, steps: maxSteps, seen: map[[2]*Value]bool{}}
 	c.compare(&v, &other, nil)
 	return c.problems
 }
@@ -42,6 +42,7 @@ type comparison struct {
 	left, right map[string]*Value // definitions
 	oneWay      bool              // what is on the right has to fit on the left
 	seen        map[[2]*Value]bool
+	steps       int // that are left
 	problems    []Problem
 }
 
@@ -56,10 +57,11 @@ func (c *comparison) add(path []PathStep, summary, detail string) {
 func (c *comparison) compare(left, right *Value, path []PathStep) {
 	left, right = resolve(left, c.left), resolve(right, c.right)
 	pair := [2]*Value{left, right}
-	if left == nil || right == nil || c.seen[pair] || len(c.seen) >= maxPairs || len(path) > MaxMessageDepth {
+	if left == nil || right == nil || c.seen[pair] || c.steps <= 0 || len(path) > MaxMessageDepth {
 		return
 	}
 	c.seen[pair] = true
+	c.steps -= 1 + len(right.Fields)
 	switch {
 	case left.Type == ValueAny || right.Type == ValueAny:
 	case left.Type == ValueObject && right.Type == ValueObject:

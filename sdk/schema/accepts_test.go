@@ -2,6 +2,7 @@ package schema
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -182,19 +183,16 @@ func TestComparingHostileDescriptionsIsBounded(t *testing.T) {
 	if problems := ring(997).Accepts(ring(1000)); len(problems) > 0 {
 		t.Error(said(problems))
 	}
-	// A wide map of maps against wide objects.
-	wide := Value{Type: ValueString}
-	deep := Value{Type: ValueString}
-	for range 3 {
-		object := Value{Type: ValueObject}
-		for i := range 40 {
-			object.Fields = append(object.Fields, ValueField{Name: strings.Repeat("f", i+1), Value: wide})
-		}
-		wide = object
-		elem := deep
-		deep = Value{Type: ValueMap, Elem: &elem}
+	// Each of many objects against one with many fields.
+	many, wide := Value{Type: ValueObject}, Value{Type: ValueObject}
+	for i := range 20_000 {
+		name := strconv.Itoa(i)
+		many.Fields = append(many.Fields, ValueField{Name: name, Value: Value{Type: ValueObject}})
+		wide.Fields = append(wide.Fields, ValueField{Name: name, Value: Value{Type: ValueString}})
 	}
-	if problems := deep.Accepts(wide); len(problems) > 0 {
-		t.Error(said(problems))
+	c := comparison{steps: maxSteps, seen: map[[2]*Value]bool{}}
+	c.compare(&many, &Value{Type: ValueMap, Elem: &wide}, nil)
+	if len(c.seen) > maxSteps/len(wide.Fields)+2 {
+		t.Errorf("%d pairs were looked at", len(c.seen))
 	}
 }
