@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -45,19 +46,24 @@ func (a *API) newDoor(rows []route) *door {
 	return d
 }
 
+// guardHeader is in every answer. Nobody changes its values: setting a header puts another one in its place.
+var guardHeader = http.Header{
+	"X-Content-Type-Options":       {"nosniff"},
+	"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'"},
+	"Referrer-Policy":              {"no-referrer"},
+	"Cross-Origin-Opener-Policy":   {"same-origin"},
+	"Cross-Origin-Resource-Policy": {"same-origin"},
+	"Cache-Control":                {"no-store"},
+}
+
 // ServeHTTP lets a request through to its handler only when everything about it is in order: the
 // host has room, the Host header and the origin are right, the route exists, and the caller is
 // known and has the route's role.
 func (d *door) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r := &request{Request: req, w: w, id: task.NewID(d.Now()), ingress: d == d.ingress}
 	head := w.Header()
+	maps.Copy(head, guardHeader)
 	head.Set("X-Request-Id", r.id)
-	head.Set("X-Content-Type-Options", "nosniff")
-	head.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	head.Set("Referrer-Policy", "no-referrer")
-	head.Set("Cross-Origin-Opener-Policy", "same-origin")
-	head.Set("Cross-Origin-Resource-Policy", "same-origin")
-	head.Set("Cache-Control", "no-store")
 	defer d.recover(r)
 	if !d.requests.take() {
 		d.refuse(r, busy("%d requests are being answered", cap(d.requests)))

@@ -2,10 +2,12 @@ package api_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -171,5 +173,42 @@ func TestTheIngressEndsAlone(t *testing.T) {
 	var p admin.Problem
 	if w := (post{"/v1/queues/urls/messages", `{"url":"http://a"}`, nil}).send(t, again.IngressHandler(), apitest.Token, &p); w.Code != 503 || p.Code != "shutting_down" {
 		t.Errorf("the ingress after its end: %d %+v", w.Code, p)
+	}
+}
+
+func TestTheIngressIsReachedFromAfarOnlyWithTLS(t *testing.T) {
+	t.Parallel()
+	if l, err := api.ListenIngress(t.Context(), "0.0.0.0:0", nil); err == nil {
+		l.Close()
+		t.Fatal("it listens to everybody without TLS")
+	}
+	l := apitest.Start(t, "")
+	certified := httptest.NewUnstartedServer(nil) // for its certificate
+	certified.StartTLS()
+	defer certified.Close()
+	listener, err := api.ListenIngress(t.Context(), "0.0.0.0:0", &tls.Config{Certificates: certified.TLS.Certificates})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- l.API.ServeIngress(ctx, listener) }()
+	trust := certified.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	trust.ServerName = "example.com" // a name of the certificate
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := admin.New("https://127.0.0.1:"+port, admin.Options{Token: apitest.Producer, TLS: trust})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Post(t.Context(), "urls", json.RawMessage(`{"url":"http://a"}`), admin.PostOptions{}); err != nil {
+		t.Errorf("post over TLS: %v", err)
+	}
+	cancel()
+	if err := <-served; err != nil {
+		t.Errorf("serve: %v", err)
 	}
 }
