@@ -55,8 +55,17 @@ func (w *world) join(works *worker, groups bool) {
 	w.l.consumers = append(w.l.consumers, c)
 }
 
-// post puts a message in, or is refused.
-func (w *world) post(*rapid.T) {
+// post puts some messages in, as far as they are not refused.
+func (w *world) post(t *rapid.T) {
+	for range rapid.IntRange(1, 5).Draw(w.t, "messages") {
+		w.postOne()
+		if rapid.Bool().Draw(w.t, "at once") {
+			w.write(t)
+		}
+	}
+}
+
+func (w *world) postOne() {
 	key := rapid.SampledFrom([]string{"", "a", "b"}).Draw(w.t, "key")
 	body := json.RawMessage(fmt.Sprintf(`{"k":%q,"pad":%q}`, key, rapid.StringN(0, 40, -1).Draw(w.t, "pad")))
 	c := &claim{line: w.l, take: room{1, int64(len(body))}}
@@ -396,10 +405,12 @@ func (w *world) drain(t *rapid.T) {
 func TestALineKeepsItsPromisesWhateverHappens(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWorld(t)
-		t.Repeat(map[string]func(*rapid.T){
-			"": w.check, "post": w.post, "post 2": w.post, "post 3": w.post, "write": w.write, "write 2": w.write, "hand": w.hand, "hand 2": w.hand,
-			"enter": w.enter, "handle": w.handle, "handle 2": w.handle, "crash": w.crash, "pass": w.pass, "reload": w.reload,
-		})
+		for range 8 {
+			t.Repeat(map[string]func(*rapid.T){
+				"": w.check, "post": w.post, "write": w.write, "write 2": w.write, "hand": w.hand, "hand 2": w.hand,
+				"enter": w.enter, "enter 2": w.enter, "handle": w.handle, "handle 2": w.handle, "crash": w.crash, "pass": w.pass, "reload": w.reload,
+			})
+		}
 		w.drain(t)
 	})
 }
