@@ -308,6 +308,9 @@ func (w *world) check(t *rapid.T) {
 			t.Fatalf("place %d counts %d, there are %d", p, l.counts[p], count[p])
 		}
 	}
+	if l.reserved.n < 0 || l.reserved.bytes < 0 {
+		t.Fatalf("%+v are reserved", l.reserved)
+	}
 	if used := l.size.plus(l.reserved); used.n > l.spec.MaxMessages || used.bytes > l.spec.MaxBytes {
 		t.Fatalf("%+v are in a queue for %d and %d", used, l.spec.MaxMessages, l.spec.MaxBytes)
 	}
@@ -323,7 +326,7 @@ func (w *world) check(t *rapid.T) {
 
 // checkHands: nothing is in two hands, nobody has too much, and what crashed a process is alone.
 func (w *world) checkHands(t *rapid.T) {
-	in := map[uint64]bool{}
+	in, tickets := map[uint64]bool{}, map[uint64]bool{0: true}
 	for _, c := range w.l.consumers {
 		if len(c.held) > 4 {
 			t.Fatalf("a process has %d messages", len(c.held))
@@ -336,9 +339,10 @@ func (w *world) checkHands(t *rapid.T) {
 			if h.entry.crashes() > 0 && len(c.held) > 1 {
 				t.Fatalf("message %d has company", h.entry.seq)
 			}
-			if (h.ticket != 0) != (len(c.groups) > 0) {
+			if tickets[h.ticket] != (len(c.groups) == 0) {
 				t.Fatalf("message %d has ticket %d", h.entry.seq, h.ticket)
 			}
+			tickets[h.ticket] = true
 		}
 	}
 	if len(in) != w.l.counts[held] {
