@@ -72,6 +72,7 @@ func (p *put) into(w *task.QueueWrite) {
 // target is what a draft must know of its queue.
 type target struct {
 	line    *line
+	name    string
 	orderBy string
 	idsFor  time.Duration
 }
@@ -90,7 +91,7 @@ func (b *Broker) target(name string) (target, error) {
 		}
 		return target{}, noLonger(name)
 	}
-	return target{l, l.orderBy, l.spec.IDsFor}, nil
+	return target{l, name, l.orderBy, l.spec.IDsFor}, nil
 }
 
 // names are the declared queues. The lock is held.
@@ -107,11 +108,10 @@ func (b *Broker) names() []string {
 // draft checks a message and makes it ready to be written. An id that is given is remembered, with the body that
 // it was used for; one that is made here cannot come again.
 func (b *Broker) draft(t target, m task.NewMessage, remember bool) (draft, error) {
-	name := t.line.spec.Name
 	if err := checkKey(m.Key); err != nil {
 		return draft{}, err
 	}
-	body, err := compact(name, m.Body)
+	body, err := compact(t.name, m.Body)
 	if err != nil {
 		return draft{}, err
 	}
@@ -126,7 +126,7 @@ func (b *Broker) draft(t target, m task.NewMessage, remember bool) (draft, error
 		sum := sha256.Sum256(body)
 		d.remember, d.digest = t.idsFor, sum[:]
 	}
-	d.message = &task.Message{Queue: name, ID: m.ID, Key: m.Key, Body: body, Posted: now, Source: m.Source, Size: len(body)}
+	d.message = &task.Message{Queue: t.name, ID: m.ID, Key: m.Key, Body: body, Posted: now, Source: m.Source, Size: len(body)}
 	return d, nil
 }
 
