@@ -6,8 +6,8 @@
 // result as msgpack ([Decoded.Msgpack]), which the plugin turns back into the
 // struct ([Unmarshal]). A Go type that travels as JSON (a job's input and
 // result, a method's argument and reply, a queue's message) becomes a [Value],
-// which checks a message ([Value.Check]) and explains itself
-// ([Value.JSONSchema]).
+// which checks a message ([Value.Check]), says whether another type's messages
+// fit ([Value.Accepts]) and explains itself ([Value.JSONSchema]).
 //
 // The package promises that every diagnostic has a source range, that a
 // sensitive value never appears in a message, and that no input, however

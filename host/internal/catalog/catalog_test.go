@@ -162,6 +162,7 @@ func TestABadBinaryIsNamedWithItsCause(t *testing.T) {
 		{"empty", echo(`{"protocol":1}`), task.LaunchNotPlugin, "no type"},
 		{"twice", echo(`{"protocol":1,"types":[{"name":"t","modes":["periodic"]},{"name":"t","modes":["periodic"]}]}`), task.LaunchNotPlugin, "twice"},
 		{"odd", echo(`{"protocol":1,"types":[{"name":"../t","modes":["periodic"]}]}`), task.LaunchNotPlugin, "../t"},
+		{"odd-message", echo(`{"protocol":1,"types":[{"name":"t","modes":["continuous"],"message":{"type":"array"}}]}`), task.LaunchNotPlugin, "no element type"},
 	}
 	for _, tt := range tests {
 		if tt.script != "" {

@@ -100,7 +100,7 @@ func usable(t wire.Type) error {
 	if err := t.Config.Validate(); err != nil {
 		return err
 	}
-	values := []*schema.Value{t.Input, t.Result}
+	values := []*schema.Value{t.Input, t.Result, t.Message}
 	for _, m := range t.Methods {
 		values = append(values, &m.Input, &m.Result)
 	}

@@ -17,8 +17,11 @@ import (
 const manyPlugins = `
 task "a" {
   plugin = "http"
-  type   = "fetch"
-  continuous {}
+  type   = "check"
+  on_demand {}
+  config {
+    url = "x"
+  }
 }
 task "b" {
   plugin = "exec"

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -108,12 +109,10 @@ func (f findings) foreign(diags hcl.Diagnostics) {
 			continue // reported with a near name
 		}
 		extra := note{task: f.task}
-		for _, label := range []string{"Missing name for ", "Extraneous label for "} {
-			if block, ok := strings.CutPrefix(d.Summary, label); ok { // HCL's words count labels
-				copied.Detail, extra.hint = "", fmt.Sprintf(`write %s "name" { … }`, block)
-				if strings.HasPrefix(d.Detail, "No labels") {
-					extra.hint = fmt.Sprintf("write %s { … }", block)
-				}
+		if block, labels, ok := wrongLabels(d.Summary); ok { // HCL's words count labels
+			copied.Detail, extra.hint = "", fmt.Sprintf("write %s %s{ … }", block, labels)
+			if strings.HasPrefix(d.Detail, "No labels") {
+				extra.hint = fmt.Sprintf("write %s { … }", block)
 			}
 		}
 		if strings.Contains(d.Detail, `named "each"`) {
@@ -132,6 +131,17 @@ func (f findings) foreign(diags hcl.Diagnostics) {
 		copied.Extra = extra
 		*f.list = append(*f.list, &copied)
 	}
+}
+
+// wrongLabels recognises HCL's words for a block without its label, or with one too many,
+// and gives the block with the label that it has to have.
+func wrongLabels(summary string) (block, label string, ok bool) {
+	if block, ok = strings.CutPrefix(summary, "Extraneous label for "); ok {
+		return block, `"name" `, true
+	}
+	rest, ok := strings.CutPrefix(summary, "Missing ")
+	label, block, found := strings.Cut(rest, " for ")
+	return block, strconv.Quote(label) + " ", ok && found && !strings.Contains(label+block, " ")
 }
 
 // sentence splits off the first sentence of a text.

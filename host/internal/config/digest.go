@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"hash"
-	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -24,12 +23,12 @@ func (l *loader) digest(c *Config) {
 			return
 		}
 	}
-	c.Digest = Digest(c.Tasks, c.Groups, key)
+	c.Digest = Digest(c.Tasks, c.Groups, c.Queues, key)
 }
 
-// Digest identifies tasks and groups, in hex: equal ones have equal digests,
+// Digest identifies tasks, groups and queues, in hex: equal ones have equal digests,
 // wherever they stand in a directory. Secrets enter it as a hash under key.
-func Digest(tasks []task.Definition, groups []task.Group, key []byte) string {
+func Digest(tasks []task.Definition, groups []task.Group, queues []task.Queue, key []byte) string {
 	sum := hmac.New(sha256.New, key)
 	for _, d := range tasks {
 		d.Source = ""
@@ -40,7 +39,8 @@ func Digest(tasks []task.Definition, groups []task.Group, key []byte) string {
 			put(sum, []string{name, d.Env[name]})
 		}
 	}
-	put(sum, slices.Clone(groups))
+	put(sum, groups)
+	put(sum, queues)
 	return hex.EncodeToString(sum.Sum(nil))
 }
 

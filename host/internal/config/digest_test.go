@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -42,7 +43,7 @@ func digestAt(c *Config, dir, key string) string {
 	for i := range c.Tasks {
 		c.Tasks[i].Dir = dir
 	}
-	return Digest(c.Tasks, c.Groups, []byte(key))
+	return Digest(c.Tasks, c.Groups, c.Queues, []byte(key))
 }
 
 func TestDigestTellsWhatTasksDo(t *testing.T) {
@@ -63,6 +64,7 @@ func TestDigestTellsWhatTasksDo(t *testing.T) {
 		{"another url", strings.Replace(digestBase, "example", "sample", 1), "one-secret", "", "", false},
 		{"another task", digestBase + "task \"b\" {\n plugin = \"exec\"\n on_demand {}\n}", "one-secret", "", "", false},
 		{"another group", digestBase + "group \"g\" {\n max = 1\n}", "one-secret", "", "", false},
+		{"another queue", digestBase + "queue \"q\" {}", "one-secret", "", "", false},
 		{"another key", digestBase, "one-secret", "key", "", false},
 		{"another directory", digestBase, "one-secret", "", "/there", false},
 	} {
@@ -73,6 +75,82 @@ func TestDigestTellsWhatTasksDo(t *testing.T) {
 				t.Errorf("digest %s, was %s", got, base)
 			}
 		})
+	}
+}
+
+// changes gives every attribute about queues a value that is not its default.
+var changes = map[string]string{
+	"queue.description":           `"x"`,
+	"queue.max_messages":          "7",
+	"queue.max_bytes":             `"7KiB"`,
+	"queue.max_deliveries":        "7",
+	"queue.max_age":               `"7s"`,
+	"queue.overflow":              `"block"`,
+	"queue.ids_for":               `"7s"`,
+	"queue.ingress":               "true",
+	"queue.redeliver.backoff":     `"7s"`,
+	"queue.redeliver.max_backoff": `"7s"`,
+	"queue.dead_letters.max":      "7",
+	"queue.dead_letters.age":      `"7m"`,
+	"consume.concurrency":         "7",
+	"consume.rate":                `"7/s"`,
+	"consume.order_by":            `"customer"`,
+	"consume.batch.size":          "7",
+	"consume.batch.wait":          `"7s"`,
+	"output.queue":                `"r"`,
+}
+
+// pipeline is a configuration with a queue; inside names what stands in its blocks, by their names.
+func pipeline(inside map[string]string) string {
+	typ, output := "post", "again"
+	if strings.Contains(inside["consume"], "batch") {
+		typ, output = "load", "invoices"
+	}
+	wired := cmp.Or(inside["output"], `queue = "q"`)
+	return fmt.Sprintf(`
+queue "q" {
+%s
+}
+queue "r" {}
+task "a" {
+  plugin = "erp"
+  type   = %q
+  continuous {}
+  consume "q" {
+%s
+  }
+  output %q {
+%s
+  }
+}
+`, inside["queue"], typ, inside["consume"], output, wired)
+}
+
+func TestEveryAttributeAboutQueuesIsPartOfTheDigest(t *testing.T) {
+	t.Parallel()
+	var walk func(outer, path string, s *shape, wrap func(string) string)
+	walk = func(outer, path string, s *shape, wrap func(string) string) {
+		for _, a := range s.attrs {
+			name := path + "." + a.name
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				value, known := changes[name]
+				if !known {
+					t.Fatal("what is another value of it?")
+				}
+				before := digestAt(load(t, pipeline(map[string]string{outer: wrap("")}), "", nil), "/here", "")
+				after := digestAt(load(t, pipeline(map[string]string{outer: wrap(a.name + " = " + value)}), "", nil), "/here", "")
+				if before == after {
+					t.Error("the digest does not tell")
+				}
+			})
+		}
+		for _, b := range s.blocks {
+			walk(outer, path+"."+b.name, b, func(text string) string { return wrap(b.name + " {\n" + text + "\n}") })
+		}
+	}
+	for _, s := range []*shape{queueShape, taskShape.block("consume"), taskShape.block("output")} {
+		walk(s.name, s.name, s, func(text string) string { return text })
 	}
 }
 

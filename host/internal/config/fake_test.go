@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -39,6 +40,31 @@ type limitsConfig struct {
 	Most  int `task:"most"`
 }
 
+// The messages of the plugins that tests know.
+type urlMessage struct {
+	URL   string `json:"url"`
+	Depth int    `json:"depth,omitempty"`
+}
+
+type pageMessage struct {
+	URL    string   `json:"url"`
+	Status int      `json:"status"`
+	Links  []string `json:"links,omitempty"`
+}
+
+type rowMessage struct {
+	Customer string `json:"customer"`
+	Amount   int    `json:"amount"`
+}
+
+// looseMessage is one whose fields are of other types than those of rowMessage.
+type looseMessage struct {
+	Customer int  `json:"customer"`
+	Amount   bool `json:"amount"`
+	Note     int  `json:"note"`
+	Paid     int  `json:"paid"`
+}
+
 // fakePlugins behaves as the catalog does, over plugins made of real schemas.
 type fakePlugins struct {
 	plugins map[string]wire.Description
@@ -57,11 +83,36 @@ func body[T any]() schema.Body {
 	return b
 }
 
+func message[T any]() schema.Value {
+	v, err := schema.ValueOf[T]()
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// consumer is a continuous type that handles messages of T.
+func consumer[T any](name string, batch bool, outputs ...wire.Output) wire.Type {
+	v := message[T]()
+	return wire.Type{Name: name, Modes: []string{"continuous"}, Config: body[struct{}](), Message: &v, Batch: batch, Outputs: outputs}
+}
+
 func newFakePlugins() fakePlugins {
 	return fakePlugins{map[string]wire.Description{
 		"http": {Plugin: "http", Version: "1.4.0", Types: []wire.Type{
 			{Name: "check", Modes: []string{"periodic", "on_demand"}, Config: body[checkConfig]()},
-			{Name: "fetch", Modes: []string{"continuous"}, Config: body[struct{}]()},
+			consumer[urlMessage]("fetch", false, wire.Output{Name: "pages", Message: message[pageMessage]()}),
+			consumer[pageMessage]("forward", false),
+		}},
+		"erp": {Plugin: "erp", Types: []wire.Type{
+			{Name: "poll", Modes: []string{"periodic"}, Config: body[struct{}](), Outputs: []wire.Output{
+				{Name: "orders", Message: message[rowMessage]()}, {Name: "errors", Message: message[string]()},
+			}},
+			consumer[rowMessage]("load", true, wire.Output{Name: "invoices", Message: message[rowMessage]()}),
+			consumer[rowMessage]("post", false, wire.Output{Name: "again", Message: message[rowMessage]()}),
+			consumer[looseMessage]("loose", false),
+			consumer[json.RawMessage]("any", false),
+			consumer[string]("texts", false),
 		}},
 		"exec":   {Plugin: "exec", Types: []wire.Type{{Name: "command", Modes: []string{"periodic", "continuous", "on_demand"}, Config: body[execConfig]()}}},
 		"looper": {Plugin: "looper", Types: []wire.Type{{Name: "loop", Modes: []string{"continuous"}, Loop: true, Config: body[struct{}]()}}},

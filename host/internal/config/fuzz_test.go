@@ -39,6 +39,9 @@ func FuzzLoad(f *testing.F) {
 		`locals { a = try(sensitive(tonumber("x")), can(local.a)) }`,
 		`locals { a = merge({}, sensitive({ a = 1 }))["a"] }`,
 		`locals { a = templatefile("nothing", sensitive({})) }`,
+		`queue "q" { max_messages = sensitive(3) }`,
+		`queue "q" { redeliver { backoff = env("SITE") } }`,
+		"task \"x\" {\nplugin = \"erp\"\ntype = \"post\"\ncontinuous {}\nconsume \"q\" {\nrate = null\nbatch {}\n}\noutput \"again\" {\nqueue = sensitive(\"q\")\n}\n}\nqueue \"q\" {}",
 	} {
 		f.Add([]byte(text), false, true)
 	}

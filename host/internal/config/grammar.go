@@ -18,7 +18,7 @@ var (
 	}
 
 	retryShape = &shape{
-		name: "retry", doc: "Further attempts of a run that failed. Periodic and on-demand tasks only.",
+		name: "retry", doc: "Further attempts of a run that failed. Periodic and on-demand tasks only; queue.redeliver is for messages.",
 		attrs: []attribute{
 			{"attempts", kindInt, "1", "All tries, the first included."},
 			{"backoff", kindDuration, "1s", "Before the second try; doubles with each further one."},
@@ -103,14 +103,14 @@ var (
 		{"enabled", kindBool, "true", "false: the task is stopped until somebody starts it."},
 		{"user", kindText, "the host's", "The account under which the plugin process runs."},
 		{"env", kindTextMap, "{}", "Environment of the plugin process, beside a short allow-list; null leaves a name out."},
-		{"timeout", kindDuration, "none", "Of one attempt; the ladder then begins at cancel."},
-		{"max_timeout", kindDuration, "no bound", "How far a run may extend its timeout."},
+		{"timeout", kindDuration, "none", "Of one attempt; the ladder then begins at cancel. With consume: of one message, or one batch."},
+		{"max_timeout", kindDuration, "no bound", "How far a run, or the handler of a message, may extend its timeout."},
 		{"stuck_after", kindDuration, "three periods, at least 10m", "A run that takes longer raises an alarm. Not for continuous tasks."},
 		{"process", kindText, "auto", "How long a process lives: auto, task (always resident), run (one per run)."},
 		{"idle", kindDuration, "1m", "With process auto: how near the next slot keeps a process resident."},
 		{"start_timeout", kindDuration, "1m", "Launch, handshake and opening together."},
 		{"on_interrupt", kindText, "resume when the run saved values of its own, otherwise drop", "What becomes of a run that was stopped before its work was done: resume, drop."},
-		{"groups", kindTexts, "[]", "The groups whose bounds the runs count in. Not for continuous tasks."},
+		{"groups", kindTexts, "[]", "The groups whose bounds the runs count in; with consume, the messages instead. Not for continuous tasks without consume."},
 		{"depends_on", kindTextMap, "{}", "Other tasks (an instance, or a block for all of its instances) and what to wait for before the first start: started, ready, completed, succeeded."},
 	}
 	commonBlocks = []*shape{periodicShape, continuousShape, onDemandShape, retryShape, stopShape, keepShape}
@@ -127,6 +127,27 @@ var (
 				name: "after_run", label: "task", repeat: true, doc: "One run for every run of the named task (or of an instance of the named block) that ended so.",
 				attrs: []attribute{
 					{"outcome", kindTexts, `["succeeded"]`, "Any of succeeded, failed, timed_out, cancelled, interrupted, lost, skipped."},
+				},
+			},
+			{
+				name: "consume", label: "queue", doc: "Makes a continuous task handle the messages of the queue, by a type that handles messages. Tasks and instances that consume one queue compete for its messages.",
+				attrs: []attribute{
+					{"concurrency", kindInt, "1", "Messages at work at a time in each instance, at most 1000; with batch: batches."},
+					{"rate", kindRate, "no bound", `Messages per time, such as "50/s" or "10/30s".`},
+					{"order_by", kindText, "no order", `A field of the message, or "@key" for the key that its producer gave: of the messages with one value, one is at work at a time, in the order of the queue. All consumers of a queue order alike. Not with batch.`},
+				},
+				blocks: []*shape{{
+					name: "batch", doc: "For types that handle messages in batches, which have the defaults without it.",
+					attrs: []attribute{
+						{"size", kindInt, "100", "Messages in one batch at most, up to 1000."},
+						{"wait", kindDuration, "1s", "How long the first message of a batch waits for others."},
+					},
+				}},
+			},
+			{
+				name: "output", label: "name", repeat: true, doc: "Wires an output of the task's type to a queue. Every output of the type is wired.",
+				attrs: []attribute{
+					{"queue", kindText, "", "The queue that its messages go to."},
 				},
 			},
 			{name: "config", free: true, doc: "What the plugin's type takes, by the schema that the plugin publishes; dynamic blocks may stand in it."},
@@ -155,6 +176,12 @@ var (
 				},
 			},
 			{
+				name: "ingress", doc: "A listener that takes messages for queues with ingress = true, and serves nothing else.",
+				attrs: []attribute{
+					{"listen", kindTexts, "", `Addresses: "127.0.0.1:port" or "unix:path". Addresses that are not loopback are refused.`},
+				},
+			},
+			{
 				name: "log", doc: "The host's own log.",
 				attrs: []attribute{
 					{"level", kindText, "info", "One of trace, debug, info, warn, error."},
@@ -172,11 +199,41 @@ var (
 		},
 	}
 
-	groupShape = &shape{
-		name: "group", label: "name", repeat: true, doc: "One FIFO gate over the runs of its members.",
+	queueShape = &shape{
+		name: "queue", label: "name", repeat: true, doc: "A durable, bounded list of messages: from HTTP to a task, or between tasks.",
 		attrs: []attribute{
-			{"max", kindInt, "no bound", "Runs at a time."},
-			{"rate", kindRate, "no bound", `Run starts per time, such as "300/m" or "10/30s".`},
+			{"description", kindText, "", "One line for people."},
+			{"max_messages", kindInt, "10000", "Messages that wait or are at work, at most 10000000."},
+			{"max_bytes", kindSize, "256MiB", "Of their bodies together."},
+			{"max_deliveries", kindInt, "5", "A message whose handler failed that often is a dead letter; at most 1000."},
+			{"max_age", kindDuration, "no bound", "A message that waits longer is a dead letter."},
+			{"overflow", kindText, "reject", "What happens to a message for a full queue: reject; drop_oldest, which never takes one that is at work; block, its producer waits."},
+			{"ids_for", kindDuration, "1h", "How long the ids that producers give to messages are remembered, so that one which comes again is not added again."},
+			{"ingress", kindBool, "false", "true: host.ingress takes messages for it."},
+		},
+		blocks: []*shape{
+			{
+				name: "redeliver", doc: "When a message whose handler failed is handed out again.",
+				attrs: []attribute{
+					{"backoff", kindDuration, "1s", "After the first failure; doubles with each further one."},
+					{"max_backoff", kindDuration, "5m", "The longest that backoff grows to."},
+				},
+			},
+			{
+				name: "dead_letters", doc: "How much is kept of the messages that were given up. The oldest are forgotten first.",
+				attrs: []attribute{
+					{"max", kindInt, "10000", "Dead letters, at most 10000000."},
+					{"age", kindDuration, "30d", "Older ones are forgotten."},
+				},
+			},
+		},
+	}
+
+	groupShape = &shape{
+		name: "group", label: "name", repeat: true, doc: "One FIFO gate over the runs of its members, and over the messages of members that consume a queue.",
+		attrs: []attribute{
+			{"max", kindInt, "no bound", "Runs and messages at work at a time."},
+			{"rate", kindRate, "no bound", `Starts per time, such as "300/m" or "10/30s".`},
 			{"burst", kindInt, "the number in rate", "Starts that may follow each other at once."},
 		},
 	}
@@ -211,7 +268,7 @@ var (
 		blocks: []*shape{
 			variableShape,
 			{name: "locals", repeat: true, free: true, doc: "Names for expressions, used as local.name. They may use each other in any order."},
-			hostShape, defaultsShape, pluginShape, groupShape, taskShape,
+			hostShape, defaultsShape, pluginShape, queueShape, groupShape, taskShape,
 		},
 	}
 )

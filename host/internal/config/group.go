@@ -17,12 +17,7 @@ func (l *loader) readGroups(nodes []*node) map[string]task.Group {
 	for _, n := range nodes {
 		s := l.section(n)
 		g := task.Group{Name: n.label, Max: s.integer("max", 0, 1, 100_000)}
-		if text, v, ok := s.text("rate"); ok {
-			var err error
-			if g.Rate, g.Per, err = parseRate(text); err != nil {
-				s.find.errorf(v.at(), "", "rate: %s", err)
-			}
-		}
+		g.Rate, g.Per = s.rate("rate")
 		g.Burst = s.integer("burst", 0, 1, 1_000_000)
 		if at, written := s.written("burst"); written && !s.any("rate") {
 			s.find.errorf(at, "give a rate too", "burst has a meaning only with rate")
@@ -35,6 +30,19 @@ func (l *loader) readGroups(nodes []*node) map[string]task.Group {
 		}
 	}
 	return groups
+}
+
+// rate reads a number per time; 0 is no bound.
+func (s section) rate(name string) (int, time.Duration) {
+	text, v, ok := s.text(name)
+	if !ok {
+		return 0, 0
+	}
+	rate, per, err := parseRate(text)
+	if err != nil {
+		s.find.errorf(v.at(), "", "%s: %s", name, err)
+	}
+	return rate, per
 }
 
 var errRate = errors.New(`write a number per time, such as "300/m", "50/s" or "10/30s"`)

@@ -23,6 +23,7 @@ type Host struct {
 	PluginDir string // where plugins are found by name
 	TimeZone  string // of every cron that names none
 	Admin     Admin
+	Ingress   Ingress
 	// ShutdownTimeout bounds a graceful stop of the whole host; when the file does
 	// not say, the longest ladder.
 	ShutdownTimeout time.Duration
@@ -36,6 +37,11 @@ type Host struct {
 // Admin says where the admin API listens.
 type Admin struct {
 	Listen []string // "unix:path" with the path resolved, or "host:port" on a loopback address
+}
+
+// Ingress says where messages for queues are taken, and nothing else is served.
+type Ingress struct {
+	Listen []string // as Admin's; empty is nowhere
 }
 
 // KeepTotal caps what is kept of all tasks together.
@@ -68,6 +74,9 @@ func (l *loader) readHost(s section) Host {
 
 	admin, _ := s.block("admin")
 	h.Admin.Listen = admin.listen(h.DataDir)
+	if ingress, given := s.block("ingress"); given {
+		h.Ingress.Listen = ingress.ingress(h.Admin.Listen)
+	}
 
 	log, _ := s.block("log")
 	h.LogLevel = oneOf(log, "level", "info", "trace", "debug", "info", "warn", "error")
@@ -132,27 +141,46 @@ func (s section) listen(dataDir string) []string {
 	if !given {
 		return []string{"unix:" + filepath.Join(dataDir, "admin.sock")}
 	}
-	var out []string
-	for _, i := range items {
-		address, err := listenAddress(i.text, i.at())
-		if err != nil {
-			s.find.errorf(i.at(), `write "unix:path" or "127.0.0.1:port"`, "listen: %s", err)
-			continue
-		}
-		if slices.Contains(out, address) && !strings.HasSuffix(address, ":0") {
-			s.find.errorf(i.at(), "name it once", "listen: %q is there twice", clip(i.text))
-			continue
-		}
-		out = append(out, address)
-	}
 	if len(items) == 0 {
 		at, _ := s.written("listen")
 		s.find.errorf(at, `leave it out for a socket in data_dir`, "listen: without an address nobody could reach the host")
 	}
+	return s.addresses(items, "the admin API is not served to others without TLS", nil)
+}
+
+// ingress reads the addresses where messages are taken, which are not the admin API's.
+func (s section) ingress(admin []string) []string {
+	items, given := s.texts("listen")
+	if !given && !s.any("listen") {
+		s.find.errorf(s.rng, `add listen = ["127.0.0.1:7490"]`, "ingress names no address")
+	}
+	return s.addresses(items, "messages are not taken from others without TLS", admin)
+}
+
+// addresses reads addresses to listen on. None may be there twice, or be one of taken.
+func (s section) addresses(items []item, loopbackOnly string, taken []string) []string {
+	var out []string
+	for _, i := range items {
+		address, err := listenAddress(i.text, i.at(), loopbackOnly)
+		if err != nil {
+			s.find.errorf(i.at(), `write "unix:path" or "127.0.0.1:port"`, "listen: %s", err)
+			continue
+		}
+		free := strings.HasSuffix(address, ":0") // the system picks a port
+		switch {
+		case slices.Contains(out, address) && !free:
+			s.find.errorf(i.at(), "name it once", "listen: %q is there twice", clip(i.text))
+		case slices.Contains(taken, address) && !free:
+			s.find.errorf(i.at(), "give each an address of its own", "listen: %q is the admin API's", clip(i.text))
+		default:
+			out = append(out, address)
+		}
+	}
 	return out
 }
 
-func listenAddress(text string, at hcl.Range) (string, error) {
+// listenAddress resolves an address; loopbackOnly says why no other may be listened on.
+func listenAddress(text string, at hcl.Range, loopbackOnly string) (string, error) {
 	if path, unix := strings.CutPrefix(text, "unix:"); unix {
 		path = strings.TrimPrefix(path, "//")
 		if path == "" || strings.ContainsRune(path, 0) {
@@ -171,7 +199,7 @@ func listenAddress(text string, at hcl.Range) (string, error) {
 		return text, nil
 	}
 	if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() {
-		return "", fmt.Errorf("%q is not a loopback address, and the admin API is not served to others without TLS", clip(text))
+		return "", fmt.Errorf("%q is not a loopback address, and %s", clip(text), loopbackOnly)
 	}
 	return text, nil
 }

@@ -13,9 +13,9 @@ func (i *instance) joinGroups(s section) {
 	if !ok || len(groups) == 0 {
 		return
 	}
-	if at, written := s.written("groups"); i.def.Mode == task.Continuous {
+	if at, written := s.written("groups"); i.def.Mode == task.Continuous && i.consume == nil {
 		if written {
-			i.find.errorf(at, "a group counts runs that end", "task %q is continuous and cannot be in a group", i.node.label)
+			i.find.errorf(at, "a group counts runs that end, and messages of a task with consume", "task %q is continuous and cannot be in a group", i.node.label)
 		}
 		return
 	}
@@ -59,7 +59,7 @@ func (i *instance) afterRun(s section) {
 			continue
 		}
 		seen[n.label] = true
-		inner := section{shape: n.shape, layers: []layer{{n, i.ctx, true}}, find: i.find, rng: n.rng}
+		inner := i.section(n)
 		after := task.AfterRun{Task: n.label}
 		outcomes, given := inner.texts("outcome")
 		for _, o := range outcomes {

@@ -30,10 +30,11 @@ type Config struct {
 	Plugins []Plugin          // those that tasks use or blocks declare, by name
 	Tasks   []task.Definition // in the order of their names
 	Groups  []task.Group      // in the order of their names
+	Queues  []task.Queue      // in the order of their names
 	// Hide takes the sensitive values of the configuration out of a text, as far as they
 	// stand in it as they are. It is safe for concurrent use.
 	Hide func(text string) string
-	// Digest identifies the tasks and groups: two configurations with one digest
+	// Digest identifies the tasks, groups and queues: two configurations with one digest
 	// do the same. Where things stand in their files does not count.
 	Digest string
 }
@@ -96,13 +97,18 @@ func (l *loader) load() *Config {
 	}
 	l.plugins = l.readPlugins(l.root.blocks["plugin"])
 	groups := l.readGroups(l.root.blocks["group"])
+	queues := l.readQueues(l.root.blocks["queue"])
 	tasks := l.readTasks(l.root.blocks["task"], hostSection)
 	l.relations(tasks, groups)
+	l.checkQueues(hostSection, tasks, queues)
 	l.shutdown(hostSection, tasks)
 
 	config := &Config{Host: l.host, Plugins: l.plugins.list(), Groups: values(groups)}
 	for _, t := range tasks.instances {
 		config.Tasks = append(config.Tasks, t.def)
+	}
+	for _, q := range values(queues) {
+		config.Queues = append(config.Queues, q.def)
 	}
 	if !l.find.failed() {
 		l.digest(config)

@@ -102,7 +102,8 @@ func (s *scene) outcome(t *testing.T) (rendered, config string) {
 		Host   Host              `json:"host"`
 		Tasks  []task.Definition `json:"tasks"`
 		Groups []task.Group      `json:"groups,omitempty"`
-	}{c.Host, c.Tasks, c.Groups}, "", "  ")
+		Queues []task.Queue      `json:"queues,omitempty"`
+	}{c.Host, c.Tasks, c.Groups, c.Queues}, "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}

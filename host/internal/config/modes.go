@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"time"
@@ -233,7 +234,11 @@ func (s section) retry(mode task.Mode) task.Retry {
 	r, given := s.block("retry")
 	if mode == task.Continuous {
 		if given {
-			s.find.errorf(r.rng, "continuous { restart {} } says what happens after a failure", "retry has no meaning for a continuous task")
+			hint := "continuous { restart {} } says what happens after a failure"
+			if consumes, ok := s.block("consume"); ok {
+				hint = fmt.Sprintf("queue %q { redeliver {} } says when a message whose handler failed comes again", clip(consumes.layers[0].node.label))
+			}
+			s.find.errorf(r.rng, hint, "retry has no meaning for a continuous task")
 		}
 		return task.Retry{Attempts: 1}
 	}

@@ -221,7 +221,7 @@ func (l *loader) attach(i *instance, p *plugin) *check {
 	if typ == nil {
 		return nil
 	}
-	d.Type = typ.Name
+	d.Type, i.serves = typ.Name, typ
 	if d.Mode != "" && !slices.Contains(typ.Modes, string(d.Mode)) {
 		i.find.errorf(i.modeRange(), fmt.Sprintf("it serves: %s", strings.Join(typ.Modes, ", ")),
 			"plugin %s: type %q does not serve the mode %s", p.name, typ.Name, d.Mode)
@@ -233,6 +233,7 @@ func (l *loader) attach(i *instance, p *plugin) *check {
 		}
 		d.Continuous.Pause = 0
 	}
+	i.fit(p)
 	checked, looked := p.types[typ.Name]
 	if !looked {
 		checked = typ.Config.Validate()

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/taskhost/taskhost/host/internal/task"
@@ -13,7 +14,7 @@ import (
 func (l *loader) relations(all tasks, groups map[string]task.Group) {
 	for _, i := range all.instances {
 		for _, g := range i.groups {
-			if _, known := groups[g.text]; !known && l.groupNodes()[g.text] == nil {
+			if _, known := groups[g.text]; !known && !l.declares("group", g.text) {
 				i.find.errorf(g.at(), nearHint(g.text, sortedKeys(groups)), "there is no group %q", clip(g.text))
 			}
 		}
@@ -42,13 +43,9 @@ func warnDisabled(i *instance, r reference, others []*instance) {
 	}
 }
 
-// groupNodes are the group blocks by label, good or bad.
-func (l *loader) groupNodes() map[string]*node {
-	nodes := map[string]*node{}
-	for _, n := range l.root.blocks["group"] {
-		nodes[n.label] = n
-	}
-	return nodes
+// declares reports whether there is a top-level block of this kind and label, good or bad.
+func (l *loader) declares(kind, label string) bool {
+	return slices.ContainsFunc(l.root.blocks[kind], func(n *node) bool { return n.label == label })
 }
 
 // circles reports tasks that wait for each other, as a path. A block with several

@@ -66,6 +66,8 @@ func (l *loader) decode(n *node, e element, fallback []layer, host section) *ins
 	d.Keep = keep.keep()
 
 	i.schedule(s, l)
+	i.consumes(s)
+	i.wires()
 	d.Retry = s.retry(d.Mode)
 	i.joinGroups(s)
 	i.dependsOn(s)

@@ -7,20 +7,29 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/taskhost/taskhost/host/internal/task"
+	"github.com/taskhost/taskhost/sdk/wire"
 )
 
 // instance is one task with the places that later checks speak of.
 type instance struct {
-	def    task.Definition
-	node   *node
-	ctx    *hcl.EvalContext
-	find   findings
-	plugin setting // of the plugin attribute
-	typ    setting // of the type attribute; without one, its expression is nil
-	ladder hcl.Range
-	groups []item
-	needs  []reference // depends_on and after_run
-	probe  bool        // stands for instances that are not known: it is checked and then dropped
+	def     task.Definition
+	node    *node
+	ctx     *hcl.EvalContext
+	find    findings
+	plugin  setting // of the plugin attribute
+	typ     setting // of the type attribute; without one, its expression is nil
+	ladder  hcl.Range
+	groups  []item
+	needs   []reference // depends_on and after_run
+	consume *consuming  // nil: there is no consume block
+	outputs []wiring
+	serves  *wire.Type // nil: not known
+	probe   bool       // stands for instances that are not known: it is checked and then dropped
+}
+
+// section opens an inner block that stands in the task and nowhere else.
+func (i *instance) section(n *node) section {
+	return section{shape: n.shape, layers: []layer{{n, i.ctx, true}}, find: i.find, rng: n.rng}
 }
 
 // reference is another task that a task names.
@@ -32,6 +41,7 @@ type reference struct {
 
 // tasks are all instances of all task blocks.
 type tasks struct {
+	decoded   []*instance            // in the order of their blocks, probes too
 	instances []*instance            // in the order of their names, probes left out
 	named     map[string][]*instance // by name, and by block
 	blocks    map[string]*node       // every block, also one without instances
@@ -57,6 +67,7 @@ func (l *loader) readTasks(nodes []*node, host section) tasks {
 		}
 	}
 	l.attachPlugins(list)
+	all.decoded = list
 	for _, i := range list {
 		if i.probe {
 			continue

@@ -72,7 +72,7 @@ func blocks(page string) []block {
 }
 
 // wholes are the blocks that stand in a file, not in another block.
-var wholes = []string{"variable", "locals", "host", "defaults", "plugin", "group", "task"}
+var wholes = []string{"variable", "locals", "host", "defaults", "plugin", "queue", "group", "task"}
 
 func TestHCLInTheDocumentationIsValid(t *testing.T) {
 	t.Parallel()

@@ -365,7 +365,7 @@ func (s *session) StartRun(start task.RunStart) error {
 	}
 	p := s.p
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &Run{Start: start, s: s, cancel: cancel, stopping: make(chan struct{})}
+	r := &Run{Start: start, s: s, cancel: cancel, stopping: make(chan struct{}), frames: make(chan []task.Delivery, 64)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.dead {
@@ -403,12 +403,26 @@ func (s *session) Call(ctx context.Context, method string, input json.RawMessage
 	return s.p.plugin.Method(method, input)
 }
 
-// Reply answers a request. See task.Session.
-// Deliver is refused: these processes handle no messages.
-func (s *session) Deliver(run string, _ []task.Delivery) error {
-	return fmt.Errorf("run %s handles no messages", run)
+// Deliver hands messages to a run. See task.Session.
+func (s *session) Deliver(run string, ds []task.Delivery) error {
+	if err := s.gone(); err != nil {
+		return err
+	}
+	s.p.mu.Lock()
+	r := s.p.runs[run]
+	s.p.mu.Unlock()
+	if r == nil {
+		return nil // it has just ended, as with a real process
+	}
+	select {
+	case r.frames <- ds:
+		return nil
+	case <-s.p.life:
+		return errGone
+	}
 }
 
+// Reply answers a request. See task.Session.
 func (s *session) Reply(a task.Answer) error {
 	if err := s.gone(); err != nil {
 		return err
@@ -440,7 +454,31 @@ type Run struct {
 	s        *session
 	cancel   context.CancelFunc
 	stopping chan struct{}
+	frames   chan []task.Delivery
 	once     sync.Once
+}
+
+// Frames brings the messages that are delivered to the run, a frame at a time.
+func (r *Run) Frames() <-chan []task.Delivery { return r.frames }
+
+// Credit says how many deliveries the run takes.
+func (r *Run) Credit(window int) {
+	r.s.send(func(to task.Reports) { to.Credit(r.Start.Run, window) })
+}
+
+// Enter says that handlers were entered.
+func (r *Run) Enter(tags ...uint64) {
+	r.s.send(func(to task.Reports) { to.MessagesEntered(r.Start.Run, tags) })
+}
+
+// ExtendMessage gives a delivery more time.
+func (r *Run) ExtendMessage(tag uint64, by time.Duration) {
+	r.s.send(func(to task.Reports) { to.MessageExtended(r.Start.Run, tag, by) })
+}
+
+// Handle says what became of deliveries.
+func (r *Run) Handle(h task.Handled) {
+	r.s.send(func(to task.Reports) { to.MessagesHandled(r.Start.Run, h) })
 }
 
 func (r *Run) stop() { r.once.Do(func() { close(r.stopping) }) }
