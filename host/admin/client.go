@@ -99,6 +99,10 @@ func path(parts ...string) string {
 	b.WriteString("/v1")
 	for _, p := range parts {
 		b.WriteByte('/')
+		if p == "." || p == ".." { // a name like any other, not a step
+			b.WriteString(strings.ReplaceAll(p, ".", "%2E"))
+			continue
+		}
 		b.WriteString(url.PathEscape(p))
 	}
 	return b.String()

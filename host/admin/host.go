@@ -60,9 +60,11 @@ type PluginType struct {
 	Name    string          `json:"name"`
 	Doc     string          `json:"doc,omitempty"`
 	Modes   []string        `json:"modes"`
-	Config  json.RawMessage `json:"config,omitempty"` // its schema
-	Input   json.RawMessage `json:"input,omitempty"`  // JSON Schema of a run's input
-	Result  json.RawMessage `json:"result,omitempty"` // JSON Schema of a run's result
+	Config  json.RawMessage `json:"config,omitempty"`  // its schema
+	Input   json.RawMessage `json:"input,omitempty"`   // JSON Schema of a run's input
+	Result  json.RawMessage `json:"result,omitempty"`  // JSON Schema of a run's result
+	Message json.RawMessage `json:"message,omitempty"` // JSON Schema of the messages that it handles
+	Batch   bool            `json:"batch,omitempty"`   // it handles them in batches
 	Methods []Method        `json:"methods,omitempty"`
 	Outputs []Output        `json:"outputs,omitempty"`
 }
@@ -85,7 +87,7 @@ type Output struct {
 // Whoami says who the host takes the caller for.
 type Whoami struct {
 	Name string `json:"name"` // the token's or the user's
-	Role string `json:"role"` // viewer, operator, admin
+	Role string `json:"role"` // producer, viewer, operator, admin
 	Via  string `json:"via"`  // unix, token
 	UID  *int   `json:"uid,omitempty"`
 }
@@ -94,7 +96,7 @@ type Whoami struct {
 type Event struct {
 	Seq   uint64 `json:"seq"`
 	At    Time   `json:"at"`
-	Topic string `json:"topic"` // task, run, slot, state, host; reset: some events are lost, read again
+	Topic string `json:"topic"` // task, run, slot, state, queue, host; reset: some events are lost, read again
 	Kind  string `json:"kind"`
 	Task  string `json:"task,omitempty"`
 	Run   string `json:"run,omitempty"`

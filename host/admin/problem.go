@@ -16,6 +16,8 @@ type Problem struct {
 	Remedy    string       `json:"remedy"`
 	Task      string       `json:"task,omitempty"`
 	Run       string       `json:"run,omitempty"` // that it is about; with overlap the run in the way
+	Queue     string       `json:"queue,omitempty"`
+	Depth     *int         `json:"depth,omitempty"` // with queue_full the messages in it
 	RequestID string       `json:"request_id"`
 	Errors    []FieldError `json:"errors,omitempty"`
 }

@@ -10,6 +10,7 @@ import (
 // RunQuery selects runs; zero fields select all.
 type RunQuery struct {
 	Tasks    []string
+	Labels   map[string]string // of the tasks that are there
 	Outcomes []string
 	Triggers []string
 	States   []string
@@ -25,6 +26,9 @@ func (q RunQuery) values() url.Values {
 		for _, s := range list {
 			v.Add(key, s)
 		}
+	}
+	for k, l := range q.Labels {
+		v.Set("label."+k, l)
 	}
 	if !q.Since.IsZero() {
 		v.Set("since", At(q.Since).String())

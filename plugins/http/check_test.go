@@ -19,10 +19,17 @@ import (
 )
 
 func typeNamed(name string) task.Type {
-	if name == "check" {
-		return task.OpenJob("check", openCheck)
+	p := plugin()
+	d, _, err := p.Build()
+	if err != nil {
+		panic(err)
 	}
-	return task.OpenJob("poll", openPoll)
+	for i, t := range d.Types {
+		if t.Name == name {
+			return p.Types[i]
+		}
+	}
+	panic("there is no type " + name)
 }
 
 func site(t *testing.T, handler http.HandlerFunc) string {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -128,10 +127,7 @@ func (p *poll) fetch(ctx context.Context, last Document, held bool) (Document, e
 	}
 	response, err := p.client.Do(request)
 	if err != nil {
-		if wrapped, ok := errors.AsType[*url.Error](err); ok {
-			err = wrapped.Err // the URL may hold a password
-		}
-		return Document{}, fmt.Errorf("fetch: %w", err)
+		return Document{}, fmt.Errorf("fetch: %w", withoutURL(err))
 	}
 	defer response.Body.Close()
 	switch {
@@ -155,7 +151,7 @@ func (p *poll) fetch(ctx context.Context, last Document, held bool) (Document, e
 
 // refusal is the error of a status that is no success.
 func refusal(response *http.Response, now time.Time) error {
-	err := fmt.Errorf("fetch: status %s", response.Status)
+	err := fmt.Errorf("the answer is status %s", response.Status)
 	switch s := response.StatusCode; {
 	case s == http.StatusTooManyRequests || s == http.StatusServiceUnavailable:
 		if after, ok := retryAfter(response.Header.Get("Retry-After"), now); ok {

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/taskhost/taskhost/sdk/internal/session"
 	"github.com/taskhost/taskhost/sdk/wire/taskv1"
 )
 
@@ -37,14 +38,18 @@ func MaxDelay(d time.Duration) BufferOption { return func(b *Buffer) { b.delay =
 
 // Buffer makes a buffer for this run. What is in it when the run returns nil or
 // [Interrupted] is committed then, before the run counts as done; when the run
-// fails, it is dropped.
+// fails, it is dropped. In a handler it is one for this call, with [Skip] in place of Interrupted.
 func (h *Host) Buffer(options ...BufferOption) *Buffer {
 	b := &Buffer{host: h, max: 256, delay: 50 * time.Millisecond, turn: make(chan struct{}, 1)}
 	for _, o := range options {
 		o(b)
 	}
 	b.turn <- struct{}{}
-	h.handle.AtEnd(b.Flush)
+	if h.work != nil {
+		h.work.AtEnd(b.Flush)
+	} else {
+		h.handle.AtEnd(b.Flush)
+	}
 	return b
 }
 
@@ -63,6 +68,9 @@ func (b *Buffer) Add(ctx context.Context, ops ...Op) error {
 			return fmt.Errorf("buffer: %w", op.err)
 		}
 		size += proto.Size(op.op) + 4
+		if e := op.op.GetEmit(); e != nil && e.GetId() == "" {
+			size += session.IDRoom
+		}
 	}
 	full := len(b.ops)+len(ops) > 1000 || b.bytes+size > b.host.handle.MaxFrame()
 	if full {
@@ -92,6 +100,9 @@ func (b *Buffer) Flush(ctx context.Context) error {
 // late is the timer's commit.
 func (b *Buffer) late() {
 	ctx := b.host.handle.Context()
+	if b.host.work != nil {
+		ctx = b.host.work.Context()
+	}
 	if b.lock(ctx) != nil {
 		return
 	}
@@ -118,7 +129,7 @@ func (b *Buffer) commit(ctx context.Context) error {
 	}
 	clear(b.ops)
 	b.ops, b.bytes = b.ops[:0], 0
-	if err := b.host.handle.Commit(ctx, raw); err != nil {
+	if err := b.host.commit(ctx, raw); err != nil {
 		return fmt.Errorf("commit buffer: %w", err)
 	}
 	return nil

@@ -37,16 +37,20 @@ func Delete(key string) Op {
 // EmitOption adds something to a message.
 type EmitOption func(*taskv1.Emit)
 
-// ID gives a message an id of your own, up to 256 bytes. The queue remembers ids
-// for a while and takes a message with the same id and body only once, so an id
-// that follows from the data makes work safe to repeat. Without it the id is
-// derived from the run and the body.
+// ID gives a message an id of your own, up to 256 bytes, that does not begin with
+// "~". The queue remembers ids for a while and takes a message with the same id and
+// body only once, so an id that follows from the data makes work safe to repeat.
 func ID(id string) EmitOption { return func(e *taskv1.Emit) { e.Id = id } }
 
 // Key gives a message an ordering key, up to 256 bytes.
 func Key(key string) EmitOption { return func(e *taskv1.Emit) { e.Key = key } }
 
 // Emit sends a message, as JSON, to one of the type's outputs.
+//
+// Without [ID] its id follows from the run (in a handler, from the message at work), what was saved so far, and
+// what the message says: a next attempt that does again what it could not save emits the same ids, in whatever
+// order, and the queue takes none of them twice. Equal messages that one attempt emits are counted and all kept, and
+// after a commit that saves they are new ones.
 func Emit(output string, value any, options ...EmitOption) Op {
 	text, err := encode("emit to", output, value)
 	e := &taskv1.Emit{Output: output, Value: text}
@@ -80,10 +84,17 @@ func (h *Host) Commit(ctx context.Context, ops ...Op) error {
 		}
 		raw[i] = op.op
 	}
-	if err := h.handle.Commit(ctx, raw); err != nil {
+	if err := h.commit(ctx, raw); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
+}
+
+func (h *Host) commit(ctx context.Context, ops []*taskv1.Op) error {
+	if h.work != nil {
+		return h.work.Commit(ctx, ops)
+	}
+	return h.handle.Commit(ctx, ops)
 }
 
 // Load reads a value of the task's checkpoint; found is false when there is none.

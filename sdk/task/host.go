@@ -12,12 +12,15 @@ import (
 	"github.com/taskhost/taskhost/sdk/internal/session"
 )
 
-// Host is what author code has of the host. Each run gets its own; an open
-// function gets one that is bound to no run, which its object may keep for its
-// methods. All methods are safe for concurrent use. Apart from Wait, Extend,
+// Host is what author code has of the host. Each run gets its own, and so does each
+// call of a handler; an open function gets one that is bound to no run, which its
+// object may keep for its methods. All methods are safe for concurrent use. Apart from Wait, Extend,
 // Commit and Load they do not block: reports are sent in the background, and of
 // several values of the same kind only the latest counts.
-type Host struct{ handle *session.Handle }
+type Host struct {
+	handle *session.Handle
+	work   *session.Work // of a handler
+}
 
 // Info says what a run is about. Of the host that an open function gets, only
 // Task, Type and Mode are set. Times are UTC; the zero time is none.
@@ -32,10 +35,10 @@ type Info struct {
 	PreviousSlot time.Time
 	LastSuccess  time.Time // slot of the last run that succeeded
 	Actor        string    // who asked for the run
-	TraceParent  string    // W3C trace context
+	TraceParent  string    // W3C trace context; in a handler that of the message
 }
 
-// Info says what the run is about.
+// Info says what the run is about: in a handler, the run in which the task consumes.
 func (h *Host) Info() Info {
 	i := Info{Task: h.handle.Task(), Type: h.handle.Type(), Mode: Mode(h.handle.Mode()), Run: h.handle.Run()}
 	if s := h.handle.Start; s != nil {
@@ -43,11 +46,19 @@ func (h *Host) Info() Info {
 		i.Slot, i.PreviousSlot, i.LastSuccess = session.At(s.GetSlot()), session.At(s.GetPreviousSlot()), session.At(s.GetLastSuccess())
 		i.Actor, i.TraceParent = s.GetActor(), s.GetTraceparent()
 	}
+	if h.work != nil {
+		i.TraceParent = h.work.TraceParent()
+	}
 	return i
 }
 
-// Log is the task's log; lines of a run carry its id.
-func (h *Host) Log() hclog.Logger { return h.handle.Log() }
+// Log is the task's log; lines of a run carry its id, those of a handler its message's, too.
+func (h *Host) Log() hclog.Logger {
+	if h.work != nil {
+		return h.work.Log()
+	}
+	return h.handle.Log()
+}
 
 // Slog is the same log for code that speaks log/slog.
 func (h *Host) Slog() *slog.Logger { return slog.New(newSlogHandler(h.Log())) }
@@ -61,9 +72,14 @@ func (h *Host) Stopping() <-chan struct{} { return h.handle.Stopping() }
 func (h *Host) Stopped() bool { return h.handle.Stopped() }
 
 // Deadline is when the stage that the run is in ends, if it is known: while it
-// runs, its timeout; while it drains, the moment when its context ends; after that,
-// the moment when the process is killed.
-func (h *Host) Deadline() (time.Time, bool) { return h.handle.Deadline() }
+// runs, its timeout (in a handler, that of the call); while it drains, the moment
+// when its context ends; after that, the moment when the process is killed.
+func (h *Host) Deadline() (time.Time, bool) {
+	if h.work != nil {
+		return h.work.Deadline()
+	}
+	return h.handle.Deadline()
+}
 
 // Wait sleeps for d. It returns nil when d is over, [ErrStopping] as soon as the
 // task begins to stop, and the cause of ctx when that ends. With d <= 0 it only looks.
@@ -78,7 +94,7 @@ func (h *Host) Beat(note string) { h.handle.Beat(note) }
 
 // Extend asks for more time: it moves the run's timeout, or the end of the drain,
 // by d. It waits for the answer and reports whether it was granted; the task's
-// max_timeout is the bound.
+// max_timeout is the bound. In a handler it moves the end of the drain only; see [Message.Extend].
 func (h *Host) Extend(d time.Duration) bool { return h.handle.Extend(d) }
 
 // Progress says how far the run has come; total 0 is unknown.

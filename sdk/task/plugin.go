@@ -42,7 +42,7 @@ func (p Plugin) Build() (wire.Description, []session.Type, error) {
 		Doc:      p.Doc,
 		Protocol: wire.ProtocolVersion,
 		SDK:      moduleVersion(),
-		Features: []string{wire.FeatureMethods, wire.FeatureResume},
+		Features: []string{wire.FeatureMethods, wire.FeatureResume, wire.FeatureQueues},
 	}
 	var errs []error
 	if err := checkName("plugin", p.Name); err != nil {
@@ -55,7 +55,7 @@ func (p Plugin) Build() (wire.Description, []session.Type, error) {
 	types := make([]session.Type, 0, len(p.Types))
 	for _, t := range p.Types {
 		if t.definition == nil {
-			errs = append(errs, errors.New("a type is the zero Type: make it with Periodic, Job, Continuous, Loop or an Open form"))
+			errs = append(errs, errors.New("a type is the zero Type: make it with Periodic, Job, Continuous, Loop, Consumer, BatchConsumer or an Open form"))
 			continue
 		}
 		if seen[t.name] {

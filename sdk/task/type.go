@@ -15,7 +15,7 @@ import (
 )
 
 // Type is one task type of a plugin, made by [Periodic], [Job], [Continuous],
-// [Loop] or one of their Open forms.
+// [Loop], [Consumer], [BatchConsumer] or one of their Open forms.
 type Type struct{ *definition }
 
 // definition is a type as its author declared it.
@@ -30,12 +30,15 @@ type definition struct {
 	object  reflect.Type // what open returns; nil without an Open form
 	input   reflect.Type // of a job
 	result  reflect.Type
+	message reflect.Type // of a consumer
+	batch   bool         // it takes several at once
 	methods []method
 	outputs []output
 
 	decode func(b schema.Body, data []byte) (any, []Problem, error)
 	open   func(ctx context.Context, h *Host, config any) (any, error)
 	run    func(ctx context.Context, h *Host, object any, input []byte) ([]byte, error)
+	handle func(ctx context.Context, w *session.Work, object any) error // of a consumer, in place of run
 }
 
 // Mode is when a task of a type runs.
@@ -287,10 +290,10 @@ func (d *definition) build() (session.Type, error) {
 		}
 	}
 	note(checkName("type", d.name))
-	if d.run == nil {
+	if d.run == nil && d.handle == nil {
 		note(errors.New("its function is nil"))
 	}
-	w := wire.Type{Name: d.name, Doc: d.doc, Loop: d.loop, Ready: d.ready}
+	w := wire.Type{Name: d.name, Doc: d.doc, Loop: d.loop, Ready: d.ready, Batch: d.batch}
 	for _, m := range d.modes {
 		if !slices.Contains(d.allowed, m) {
 			note(fmt.Errorf("mode %q does not fit this kind of type, which serves %q", m, d.allowed))
@@ -308,6 +311,7 @@ func (d *definition) build() (session.Type, error) {
 	w.Validates = reflect.PointerTo(d.config).Implements(reflect.TypeFor[validator]())
 	note(valueInto(&w.Input, "input", d.input))
 	note(valueInto(&w.Result, "result", d.result))
+	note(valueInto(&w.Message, "message", d.message))
 	note(d.describeOutputs(&w))
 	methods, err := d.describeMethods(&w)
 	note(err)
@@ -318,11 +322,12 @@ func (d *definition) build() (session.Type, error) {
 		Description: w,
 		Decode:      func(data []byte) (any, []schema.Problem, error) { return d.decode(body, data) },
 		Open: func(ctx context.Context, h *session.Handle, config any) (any, error) {
-			return d.open(ctx, &Host{h}, config)
+			return d.open(ctx, &Host{handle: h}, config)
 		},
 		Run: func(ctx context.Context, h *session.Handle, object any, input []byte) ([]byte, error) {
-			return d.run(ctx, &Host{h}, object, input)
+			return d.run(ctx, &Host{handle: h}, object, input)
 		},
+		Handle:  d.handle,
 		Methods: methods,
 	}, nil
 }

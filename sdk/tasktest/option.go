@@ -29,7 +29,15 @@ type options struct {
 	actor        string
 	timeout      time.Duration
 	killAfter    int
+	killBefore   int
 	err          error
+
+	concurrency   int
+	batch         int
+	batchWait     time.Duration
+	maxDeliveries int
+	backoff       time.Duration
+	queue         string
 }
 
 func (o options) apply(more []Option) options {
@@ -109,10 +117,34 @@ func LastSuccess(at time.Time) Option { return func(o *options) { o.lastSuccess 
 // Actor is who asked for the run.
 func Actor(name string) Option { return func(o *options) { o.actor = name } }
 
-// Timeout ends the run's context after d, with task.ErrTimeout; the run may extend it.
+// Timeout ends the run's context after d, with task.ErrTimeout; the run may extend it. Of a
+// consumer it counts for each call of the handler.
 func Timeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
 
 // KillAfterCommit ends the process right after its n-th commit has become durable
 // and before author code gets to know, as a SIGKILL at the worst moment does. Nothing
 // that author code does afterwards has an effect. [Task.Retry] goes on from there.
 func KillAfterCommit(n int) Option { return func(o *options) { o.killAfter = n } }
+
+// KillBeforeAck ends the process right before its n-th acknowledgement of a message (or of a batch) becomes durable: when
+// the handler has done everything, and nothing of it is kept but what it committed by itself. [Task.Next] or
+// [Task.Retry] goes on with a new process, to which the message comes again.
+func KillBeforeAck(n int) Option { return func(o *options) { o.killBefore = n } }
+
+// Concurrency is how many handlers of a consumer are at work at a time; it is 1 otherwise.
+func Concurrency(n int) Option { return func(o *options) { o.concurrency = n } }
+
+// Batch is how many messages a batch consumer gets at most for one call, and how long the first waits for others; it
+// is 100 and no time otherwise.
+func Batch(size int, wait time.Duration) Option {
+	return func(o *options) { o.batch, o.batchWait = size, wait }
+}
+
+// MaxDeliveries is how often handlers may fail with a message before it is a dead letter; it is 5 otherwise.
+func MaxDeliveries(n int) Option { return func(o *options) { o.maxDeliveries = n } }
+
+// Redeliver is the time before a message whose handler failed comes again; it is none otherwise.
+func Redeliver(backoff time.Duration) Option { return func(o *options) { o.backoff = backoff } }
+
+// Queue is the name of the queue that a consumer consumes; it is "queue" otherwise.
+func Queue(name string) Option { return func(o *options) { o.queue = name } }

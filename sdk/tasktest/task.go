@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +41,8 @@ type Task struct {
 	kind    *kind
 	options options
 	store   *solo.Store
+	queue   *solo.Queue // nil of a type that handles no messages
+	sent    *atomic.Int64
 	process process
 	host    *solo.Host
 	log     *logs
@@ -99,7 +102,9 @@ func Open(t testing.TB, typ task.Type, hcl string, opts ...Option) (*Task, error
 // start launches a process and the first run in it.
 func start(t testing.TB, k *kind, hcl string, opts []Option) (*Task, error) {
 	t.Helper()
-	o := options{task: "test", level: "trace", trigger: "manual"}.apply(opts)
+	o := options{
+		task: "test", level: "trace", trigger: "manual", concurrency: 1, batch: 100, maxDeliveries: 5, queue: "queue",
+	}.apply(opts)
 	if o.mode == "" {
 		o.mode = task.Mode(k.description.Modes[0])
 	}
@@ -108,9 +113,14 @@ func start(t testing.TB, k *kind, hcl string, opts []Option) (*Task, error) {
 		return nil, fmt.Errorf("config: %w", err)
 	}
 	k.config = config
-	r := &Task{t: t, kind: k, options: o, store: &solo.Store{}, log: &logs{}}
+	r := &Task{t: t, kind: k, options: o, store: &solo.Store{}, sent: new(atomic.Int64), log: &logs{}}
 	if !o.unwired {
 		r.store.Wire()
+	}
+	if k.description.Message != nil {
+		r.queue = solo.NewQueue(solo.QueueConfig{
+			Name: o.queue, MaxDeliveries: o.maxDeliveries, Backoff: o.backoff, Batch: k.description.Batch,
+		})
 	}
 	for key, value := range o.checkpoint {
 		r.store.Set(key, value)
@@ -140,7 +150,7 @@ func (r *Task) launch() error {
 		Task: r.options.task, Type: r.kind.description.Name, Mode: string(r.options.mode),
 		Schema: r.kind.description.Schema, Config: r.kind.config,
 		LogLevel: r.options.level, Pause: r.options.pause, MaxFrame: r.options.maxFrame,
-		AfterCommit: r.afterCommit, Extend: r.extend,
+		AfterCommit: r.afterCommit, BeforeAck: r.beforeAck, Extend: r.extend, Queue: r.queue,
 	})
 	if err != nil {
 		return err
@@ -170,7 +180,13 @@ func (r *Task) begin(run string, attempt int) error {
 		Slot: nanos(slot), PreviousSlot: nanos(r.options.previousSlot), LastSuccess: nanos(r.options.lastSuccess),
 		Input: r.options.input,
 	}
-	if r.options.timeout > 0 {
+	consumes := r.queue != nil
+	if consumes {
+		q.Consume = &taskv1.Consume{Concurrency: uint32(r.options.concurrency), Timeout: int64(r.options.timeout)}
+		if r.kind.description.Batch {
+			q.Consume.BatchSize, q.Consume.BatchWait = uint32(r.options.batch), int64(r.options.batchWait)
+		}
+	} else if r.options.timeout > 0 {
 		q.Deadline = time.Now().Add(r.options.timeout).UnixNano()
 	}
 	for key, value := range r.store.RunValues(run) {
@@ -184,7 +200,7 @@ func (r *Task) begin(run string, attempt int) error {
 	if err != nil {
 		return err
 	}
-	if r.options.timeout > 0 {
+	if r.options.timeout > 0 && !consumes {
 		r.mu.Lock()
 		r.timeoutAt = time.Now().Add(r.options.timeout)
 		r.timeout = time.AfterFunc(r.options.timeout, func() { r.cancel(taskv1.Cause_CAUSE_TIMEOUT) })
@@ -256,6 +272,15 @@ func (r *Task) afterCommit(n int) bool {
 	return false
 }
 
+// beforeAck is called by the session for every acknowledgement.
+func (r *Task) beforeAck(n int) bool {
+	if r.options.killBefore == 0 || n != r.options.killBefore {
+		return true
+	}
+	r.die(fmt.Sprintf("the process was killed before acknowledgement %d", n))
+	return false
+}
+
 func (r *Task) die(why string) {
 	r.mu.Lock()
 	if r.killed == "" {
@@ -322,6 +347,9 @@ func (r *Task) LoseHost() {
 	r.killed, r.lost = "the host is gone", true
 	r.mu.Unlock()
 	r.process.orphan()
+	if r.queue != nil {
+		r.queue.Detach(false)
+	}
 	r.host.Cut()
 }
 
@@ -391,12 +419,12 @@ func (r *Task) Retry(opts ...Option) *Task {
 func (r *Task) again(run string, attempt int, opts []Option) *Task {
 	r.t.Helper()
 	<-r.done
-	next := &Task{t: r.t, kind: r.kind, store: r.store, process: r.process, host: r.host, log: r.log, runs: r.runs}
+	next := &Task{t: r.t, kind: r.kind, store: r.store, queue: r.queue, sent: r.sent, process: r.process, host: r.host, log: r.log, runs: r.runs}
 	if run != r.run {
 		next.runs++
 	}
 	next.options = r.options
-	next.options.killAfter = 0
+	next.options.killAfter, next.options.killBefore = 0, 0
 	next.options = next.options.apply(opts)
 	var err error
 	r.mu.Lock()
@@ -525,7 +553,7 @@ func (r *Task) RunValue(key string) string { return string(r.store.RunValues(r.r
 // Commits is the number of commits that the task has made, over all its runs.
 func (r *Task) Commits() int { return r.store.Commits() }
 
-// Message is a message that the task has emitted.
+// Message is a message that the task has emitted. An id that the SDK made begins with "~".
 type Message struct {
 	ID, Key string
 	Value   string // JSON

@@ -49,4 +49,4 @@ const (
 // SavesKey is a run-scoped value that the SDK keeps beside the author's: how many commits of the run have saved
 // something. It is part of the ids that are derived for emitted messages, so that a run which goes on from what it
 // has saved may emit an equal message anew, and one that repeats what it did not get to save emits the same one.
-const SavesKey = "\x00saves"
+const SavesKey = "~saves"

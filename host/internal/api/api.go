@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -20,25 +21,28 @@ type Config struct {
 	Replay  Replay
 	Logs    Logs
 	Plugins Plugins
-	Token   Token // of TCP callers; the zero Token lets none in
+	Queues  Queues  // nil: there are none
+	Token   Token   // of TCP callers; the zero Token lets none in
+	Produce []Token // of TCP callers who post messages and do nothing else
 	Log     hclog.Logger
 	Now     func() time.Time // time.Now
 
-	MaxRequests int // at a time; 512
+	MaxRequests int // at a time; 512. The ingress has as many of its own
 	MaxStreams  int // at a time, of them; 64
 }
 
 // API is the admin API of one host. Make it with New.
 type API struct {
 	Config
-	mux      *http.ServeMux
-	table    map[string]route // by the pattern of mux
-	origin   *http.CrossOriginProtection
-	requests slots
-	streams  slots
-	keys     *keys
-	closing  context.Context // ends when the API is to end: it cuts streams and waits
-	end      context.CancelCauseFunc
+	admin   *door
+	ingress *door
+	origin  *http.CrossOriginProtection
+	streams slots
+	batches slots
+	keys    *keys
+	intakes atomic.Pointer[intakes]
+	closing context.Context // ends when the API is to end: it cuts streams and waits
+	end     context.CancelCauseFunc
 }
 
 var errClosing = errors.New("the host is shutting down")
@@ -57,15 +61,15 @@ func New(c Config) *API {
 	if c.MaxStreams == 0 {
 		c.MaxStreams = 64
 	}
+	if c.Queues == nil {
+		c.Queues = noQueues{}
+	}
 	a := &API{
-		Config: c, mux: http.NewServeMux(), table: map[string]route{}, origin: http.NewCrossOriginProtection(),
-		requests: make(slots, c.MaxRequests), streams: make(slots, c.MaxStreams), keys: newKeys(c.Now),
+		Config: c, origin: http.NewCrossOriginProtection(), streams: make(slots, c.MaxStreams), batches: make(slots, maxBatches),
+		keys: newKeys(c.Now),
 	}
 	a.closing, a.end = context.WithCancelCause(context.Background())
-	for _, r := range routes {
-		a.table[r.pattern()] = r
-		a.mux.HandleFunc(r.pattern(), func(w http.ResponseWriter, req *http.Request) { a.handle(r, w, req) })
-	}
+	a.admin, a.ingress = a.newDoor(routes), a.newDoor(ingressRoutes)
 	return a
 }
 
@@ -81,6 +85,16 @@ func (s slots) take() bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// wait takes a place once there is one.
+func (s slots) wait(ctx context.Context) error {
+	select {
+	case s <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 

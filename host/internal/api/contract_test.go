@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,11 @@ import (
 type contract struct {
 	router routers.Router
 	seen   map[string]bool // operations that answered with 2xx
+}
+
+// Lines of JSON are not looked into.
+func init() {
+	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.FileBodyDecoder)
 }
 
 func newContract(t *testing.T) *contract {
@@ -49,7 +55,7 @@ func (c *contract) call(t *testing.T, l *apitest.Live, want int, method, path, b
 		t.Fatal(err)
 	}
 	withToken(req)
-	if body != "" {
+	if body != "" && !slices.Contains(head, "Content-Type") {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	for i := 0; i < len(head); i += 2 {
@@ -146,6 +152,7 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	c.call(t, l, 200, "POST", "/v1/host/resume", "")
 	c.call(t, l, 202, "POST", "/v1/host/drain", "")
 	c.call(t, l, 202, "POST", "/v1/host/shutdown", `{"mode":"hard"}`)
+	c.queues(t, l)
 	c.call(t, l, 404, "GET", "/v1/tasks/nope", "")
 	c.call(t, l, 400, "GET", "/v1/tasks?limit=0", "")
 	c.call(t, l, 401, "GET", "/v1/host", "", "Authorization", "Bearer x")
@@ -166,4 +173,31 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	if got, want := len(c.seen), len(api.Patterns()); got != want {
 		t.Errorf("%d of %d operations answered: %v", got, want, c.seen)
 	}
+}
+
+// queues calls all that concerns queues.
+func (c *contract) queues(t *testing.T, l *apitest.Live) {
+	t.Helper()
+	const messages = "/v1/queues/urls/messages"
+	c.call(t, l, 202, "POST", messages+"?key=example", `{"url":"http://example.org"}`, "Idempotency-Key", "a")
+	c.call(t, l, 200, "POST", messages, `{"url":"http://example.org"}`, "Idempotency-Key", "a")
+	c.call(t, l, 422, "POST", messages, `{"url":"http://example.com"}`, "Idempotency-Key", "a")
+	c.call(t, l, 422, "POST", messages, `{"uri":1}`)
+	c.call(t, l, 400, "POST", messages, `{`)
+	c.call(t, l, 413, "POST", messages, strings.Repeat(" ", 1<<20))
+	c.call(t, l, 404, "POST", "/v1/queues/url/messages", `1`)
+	c.call(t, l, 200, "POST", messages+"/batch", `{"messages":[{"id":"b","key":"k","value":{"url":"http://b"}},{"value":1},{"value":{"url":"http://c"}}]}`)
+	c.call(t, l, 200, "POST", messages+"/batch?envelope=1", `{"id":"b","value":{"url":"http://b"}}`, "Content-Type", "application/x-ndjson")
+	c.call(t, l, 200, "POST", "/v1/queues/pages/messages/batch", "1\n2\n3\n", "Content-Type", "application/x-ndjson")
+	c.call(t, l, 429, "POST", "/v1/queues/pages/messages", `4`)
+	l.Queues.Bury("urls", "status 500")
+	l.Queues.Bury("urls", "status 500")
+	for _, p := range []string{"/v1/queues", "/v1/queues/urls", messages + "?limit=1", "/v1/queues/urls/dead-letters?limit=1", "/v1/queues/urls/dead-letters/a"} {
+		c.call(t, l, 200, "GET", p, "")
+	}
+	c.call(t, l, 404, "GET", "/v1/queues/urls/dead-letters/nope", "")
+	c.call(t, l, 200, "POST", "/v1/queues/urls/redrive", `{"ids":["a"]}`)
+	c.call(t, l, 200, "POST", "/v1/queues/urls/redrive", `{"all":true}`)
+	c.call(t, l, 422, "POST", "/v1/queues/urls/purge", `{"confirm":"url"}`)
+	c.call(t, l, 200, "POST", "/v1/queues/urls/purge", `{"dead_letters":true,"confirm":"urls"}`)
 }

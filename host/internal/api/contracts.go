@@ -14,6 +14,7 @@ import (
 
 // Fleet is what the API asks of the supervisor. Refusals are *task.Error.
 type Fleet interface {
+	Generation() task.Generation    // that was applied last; costs nothing
 	Definitions() []task.Definition // by name
 	Definition(name string) (task.Definition, bool)
 	// Command returns once the command is decided, not once its work is done.
@@ -118,6 +119,31 @@ type Plugin struct {
 	Digest      string
 	Description wire.Description
 	Err         error
+}
+
+// Queues is what the API asks of the broker of queues. Refusals are *task.Error.
+type Queues interface {
+	Queues() []task.QueueStatus // by name
+	Queue(name string) (task.QueueStatus, bool)
+	// Post is durable when it returns. While a queue with overflow "block" is full it waits, no longer than ctx,
+	// and then refuses the message as the other queues do.
+	Post(ctx context.Context, queue string, m task.NewMessage) (task.Posted, error)
+	// Peek returns waiting messages and those in flight with their bodies, the oldest first.
+	Peek(ctx context.Context, queue string, limit int, cursor string) (task.Page[task.Message], error)
+	DeadLetters(ctx context.Context, q task.DeadQuery) (task.Page[task.DeadLetter], error)
+	// Redrive makes dead letters messages again and returns the ids of those that it moved, of the dead letters
+	// themselves. Without ids it moves all. One id that is unknown refuses the whole.
+	Redrive(ctx context.Context, queue string, ids []string, by string) (moved []string, err error)
+	// Purge deletes the messages that are in nobody's hands or, with dead, the dead letters.
+	Purge(ctx context.Context, queue string, dead bool, by string) (n int, err error)
+}
+
+// QueuesInOrder is an ability that Queues may have: messages that are posted together keep their order. Without it
+// only those with the same key do.
+type QueuesInOrder interface {
+	// PostAll posts as Post does. Both results are as long as ms; a refused message has an error and keeps no
+	// other one out.
+	PostAll(ctx context.Context, queue string, ms []task.NewMessage) ([]task.Posted, []error)
 }
 
 // ended is a list without a next page.

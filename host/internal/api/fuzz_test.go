@@ -29,7 +29,7 @@ func FuzzAnyRequestIsAnsweredWithoutAFault(f *testing.F) {
 			return // they take the time that they ask for
 		}
 		esc := url.PathEscape(id)
-		fill := strings.NewReplacer("quick", esc, "01kb3v0000000000000000000a", esc, "cursor", esc, "demo", esc, "echo", esc)
+		fill := strings.NewReplacer("quick", esc, "01kb3v0000000000000000000a", esc, "cursor", esc, "demo", esc, "echo", esc, "urls", esc)
 		for _, r := range allRoutes() {
 			if strings.HasSuffix(r.path, "/events") {
 				continue // it has no end

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -23,73 +24,107 @@ const (
 )
 
 // Handler is the API behind its guard: nothing is served that has not passed it.
-func (a *API) Handler() http.Handler { return http.HandlerFunc(a.guard) }
+func (a *API) Handler() http.Handler { return a.admin }
 
-// guard lets a request through to its handler only when everything about it is in order: the
+// A door is one way into the host: the routes of a table, behind the guard.
+type door struct {
+	*API
+	mux      *http.ServeMux
+	table    map[string]route // by the pattern of mux
+	requests slots
+	closing  context.Context // ends when the door does: it cuts streams and waits
+	end      context.CancelCauseFunc
+}
+
+func (a *API) newDoor(rows []route) *door {
+	d := &door{API: a, mux: http.NewServeMux(), table: map[string]route{}, requests: make(slots, a.MaxRequests)}
+	d.closing, d.end = context.WithCancelCause(a.closing)
+	for _, r := range rows {
+		d.table[r.pattern()] = r
+		d.mux.HandleFunc(r.pattern(), func(w http.ResponseWriter, req *http.Request) { d.handle(r, w, req) })
+	}
+	return d
+}
+
+// guardHeader is in every answer. Nobody changes its values: setting a header puts another one in its place.
+var guardHeader = http.Header{
+	"X-Content-Type-Options":       {"nosniff"},
+	"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'"},
+	"Referrer-Policy":              {"no-referrer"},
+	"Cross-Origin-Opener-Policy":   {"same-origin"},
+	"Cross-Origin-Resource-Policy": {"same-origin"},
+	"Cache-Control":                {"no-store"},
+}
+
+// ServeHTTP lets a request through to its handler only when everything about it is in order: the
 // host has room, the Host header and the origin are right, the route exists, and the caller is
 // known and has the route's role.
-func (a *API) guard(w http.ResponseWriter, req *http.Request) {
-	r := &request{Request: req, w: w, id: task.NewID(a.Now())}
+func (d *door) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	r := &request{Request: req, w: w, id: task.NewID(d.Now()), ingress: d == d.ingress}
 	head := w.Header()
+	maps.Copy(head, guardHeader)
 	head.Set("X-Request-Id", r.id)
-	head.Set("X-Content-Type-Options", "nosniff")
-	head.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	head.Set("Referrer-Policy", "no-referrer")
-	head.Set("Cross-Origin-Opener-Policy", "same-origin")
-	head.Set("Cross-Origin-Resource-Policy", "same-origin")
-	head.Set("Cache-Control", "no-store")
-	defer a.recover(r)
-	if !a.requests.take() {
-		a.refuse(r, busy("%d requests are being answered", cap(a.requests)))
+	defer d.recover(r)
+	if !d.requests.take() {
+		d.refuse(r, busy("%d requests are being answered", cap(d.requests)))
 		return
 	}
-	defer a.requests.give()
-	if err := a.admit(r); err != nil {
-		a.refuse(r, err)
+	defer d.requests.give()
+	if err := d.admit(r); err != nil {
+		d.refuse(r, err)
 		return
 	}
 	ctx := context.WithValue(req.Context(), requestKey{}, r)
-	a.mux.ServeHTTP(w, req.WithContext(ctx))
+	d.mux.ServeHTTP(w, req.WithContext(ctx))
 }
 
 type requestKey struct{}
 
 // admit checks the request against its row of the table, and fills in who makes it.
-func (a *API) admit(r *request) error {
-	if a.closing.Err() != nil {
+func (d *door) admit(r *request) error {
+	if d.closing.Err() != nil {
 		return errClosing
 	}
 	if err := checkHost(r.Request); err != nil {
 		return err
 	}
-	if err := a.origin.Check(r.Request); err != nil {
+	if err := d.origin.Check(r.Request); err != nil {
 		return refuse("cross_origin", "the request comes from a page of another origin: %v", err)
 	}
-	who, err := a.identify(r.Request)
+	who, err := d.identify(r.Request)
 	if err != nil {
 		return err
 	}
 	r.who = who
-	row, err := a.find(r.Request)
+	row, err := d.find(r.Request)
 	if err != nil && who.Role == Anyone {
-		return refuse("token_missing", "the request says not who makes it")
+		return d.stranger()
 	}
 	if err != nil {
 		return err
 	}
 	switch {
-	case who.Role >= row.role:
+	case who.Role.may(row.role):
 		return nil
 	case who.Role == Anyone:
-		return refuse("token_missing", "the request says not who makes it")
+		return d.stranger()
 	}
 	return refuse("forbidden", "%s %s needs the role %s; %s has the role %s", row.method, row.path, row.role, who.Name, who.Role)
+}
+
+// stranger is the refusal of a caller who does not say who he is.
+func (d *door) stranger() *refusal {
+	r := refuse("token_missing", "the request says not who makes it")
+	if d == d.ingress {
+		r.with("send Authorization: Bearer with the text of producer.token in the host's data_dir")
+	}
+	return r
 }
 
 // checkHost refuses a request over TCP that was meant for another name: a page that has pointed its
 // own name at this machine.
 func checkHost(r *http.Request) error {
-	if peerOf(r.Context()).unix {
+	if peerOf(r.Context()).unix || r.TLS != nil { // with TLS the caller has checked the name against the certificate
 		return nil
 	}
 	name := r.Host
@@ -104,16 +139,20 @@ func checkHost(r *http.Request) error {
 }
 
 // find is the row of the table for the request.
-func (a *API) find(r *http.Request) (route, error) {
-	_, pattern := a.mux.Handler(r)
-	if row, ok := a.table[pattern]; ok {
+func (d *door) find(r *http.Request) (route, error) {
+	_, pattern := d.mux.Handler(r)
+	if row, ok := d.table[pattern]; ok {
 		return row, nil
+	}
+	if d == d.ingress {
+		return route{}, refuse("route_unknown", "there is no route %s %s", r.Method, r.URL.Path).
+			with("this listener takes POST /v1/queues/{queue}/messages and /v1/queues/{queue}/messages/batch; the rest is at the admin API")
 	}
 	var allow []string
 	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
 		other := *r
 		other.Method = method
-		if _, pattern := a.mux.Handler(&other); a.table[pattern].serve != nil {
+		if _, pattern := d.mux.Handler(&other); d.table[pattern].serve != nil {
 			allow = append(allow, method)
 		}
 	}
@@ -126,7 +165,7 @@ func (a *API) find(r *http.Request) (route, error) {
 }
 
 // handle runs the handler of a row and writes what it returns.
-func (a *API) handle(row route, w http.ResponseWriter, req *http.Request) {
+func (d *door) handle(row route, w http.ResponseWriter, req *http.Request) {
 	r, ok := req.Context().Value(requestKey{}).(*request)
 	if !ok { // nobody comes here without the guard
 		http.Error(w, "", http.StatusForbidden)
@@ -134,17 +173,17 @@ func (a *API) handle(row route, w http.ResponseWriter, req *http.Request) {
 	}
 	ctx, cancel := context.WithCancelCause(req.Context())
 	defer cancel(nil)
-	defer context.AfterFunc(a.closing, func() { cancel(context.Cause(a.closing)) })()
+	defer context.AfterFunc(d.closing, func() { cancel(context.Cause(d.closing)) })()
 	r.Request = req.WithContext(ctx)
-	value, err := a.answer(row, r)
+	value, err := d.answer(row, r)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {
 			err = cause
 		}
-		a.refuse(r, err)
+		d.refuse(r, err)
 		return
 	}
-	a.write(r, value)
+	d.write(r, value)
 }
 
 // answer bounds the time of a handler by the wait that the caller asked for.

@@ -11,19 +11,32 @@ import (
 	"strings"
 )
 
-// Role says what a caller may do; each may do what the ones before it may.
+// Role says what a caller may do. From Viewer to Admin each may do what the ones before it may; a Producer
+// stands beside them.
 type Role int
 
 // The roles.
 const (
 	Anyone   Role = iota // also who has not said who he is: only whether the host is up
+	Producer             // posts messages to his queues, and nothing else
 	Viewer               // reads
-	Operator             // commands tasks
+	Operator             // commands tasks and posts messages
 	Admin                // commands the host
 )
 
 func (r Role) String() string {
-	return [...]string{"anyone", "viewer", "operator", "admin"}[r]
+	return [...]string{"anyone", "producer", "viewer", "operator", "admin"}[r]
+}
+
+// may reports whether the role reaches what needs need.
+func (r Role) may(need Role) bool {
+	switch {
+	case need == Producer:
+		return r == Producer || r >= Operator
+	case r == Producer:
+		return need == Anyone
+	}
+	return r >= need
 }
 
 // Identity is who makes a request.
@@ -32,22 +45,33 @@ type Identity struct {
 	Role Role
 	Via  string // unix, token
 	UID  int    // of the peer, with unix
+
+	queues []string // of a Producer: the names of his queues; nil is every queue that is open to the ingress
 }
 
 // Token is a bearer token as the API keeps it: its digest, never its text.
 type Token struct {
 	Name   string
+	role   Role
+	queues []string // as in Identity
 	digest [sha256.Size]byte
 	set    bool
 }
 
-// NewToken makes the Token of text. An empty text makes one that lets nobody in.
+// NewToken makes the Token of text, of an admin. An empty text makes one that lets nobody in.
 func NewToken(name, text string) Token {
-	return Token{Name: name, digest: sha256.Sum256([]byte(text)), set: text != ""}
+	return Token{Name: name, role: Admin, digest: sha256.Sum256([]byte(text)), set: text != ""}
 }
 
-func (t Token) matches(text string) bool {
-	digest := sha256.Sum256([]byte(text))
+// NewProducerToken makes the Token of a producer for the queues with these names; without names, for every queue
+// that is open to the ingress.
+func NewProducerToken(name, text string, queues ...string) Token {
+	t := NewToken(name, text)
+	t.role, t.queues = Producer, queues
+	return t
+}
+
+func (t *Token) matches(digest [sha256.Size]byte) bool {
 	return subtle.ConstantTimeCompare(digest[:], t.digest[:]) == 1 && t.set
 }
 
@@ -85,11 +109,26 @@ func (a *API) identify(r *http.Request) (Identity, error) {
 	if text == "" {
 		return Identity{}, nil
 	}
-	if !strings.EqualFold(scheme, "Bearer") || !a.Token.matches(strings.TrimSpace(text)) {
-		return Identity{}, refuse("token_wrong", "the token is not the host's").
-			with("read it again from admin.token in the host's data_dir, or use the Unix socket")
+	if strings.EqualFold(scheme, "Bearer") {
+		if t := a.holder(strings.TrimSpace(text)); t != nil {
+			return Identity{Name: t.Name, Role: t.role, Via: "token", queues: t.queues}, nil
+		}
 	}
-	return Identity{Name: a.Token.Name, Role: Admin, Via: "token"}, nil
+	return Identity{}, refuse("token_wrong", "the token is not the host's")
+}
+
+// holder is the token with this text; nil when there is none.
+func (a *API) holder(text string) *Token {
+	digest := sha256.Sum256([]byte(text))
+	if a.Token.matches(digest) {
+		return &a.Token
+	}
+	for i := range a.Produce {
+		if a.Produce[i].matches(digest) {
+			return &a.Produce[i]
+		}
+	}
+	return nil
 }
 
 // userName is the name of uid, "uid N" when it has none.

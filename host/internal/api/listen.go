@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,9 +28,30 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	if err := checkLoopback(addr); err != nil {
 		return nil, err
 	}
+	return listenTCP(ctx, addr, "host.admin.listen")
+}
+
+// ListenIngress opens the address of one listener of the ingress: as Listen does, and with secure, a TLS
+// configuration with a certificate, any IP:PORT.
+func ListenIngress(ctx context.Context, addr string, secure *tls.Config) (net.Listener, error) {
+	if secure == nil || strings.HasPrefix(addr, "unix:") {
+		return Listen(ctx, addr)
+	}
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return nil, fmt.Errorf("%q is no address; write unix:PATH or IP:PORT", addr)
+	}
+	l, err := listenTCP(ctx, addr, "host.ingress.listen")
+	if err != nil {
+		return nil, err
+	}
+	return tls.NewListener(l, secure), nil
+}
+
+// listenTCP binds addr; attribute is where the file says so.
+func listenTCP(ctx context.Context, addr, attribute string) (net.Listener, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w; another program has the port: change host.admin.listen", addr, err)
+		return nil, fmt.Errorf("listen on %s: %w; another program has the port: change %s", addr, err, attribute)
 	}
 	return l, nil
 }

@@ -23,14 +23,14 @@ const (
 var logLevels = []string{"trace", "debug", "info", "warn", "error"}
 
 func (a *API) taskLogs(r *request) (any, error) {
-	d, err := a.definition(r)
+	name, err := a.remembered(r)
 	if err != nil {
 		return nil, err
 	}
 	if run := r.q.Get("run"); run != "" && !task.ValidID(run) {
 		return nil, refuse("query_invalid", "run=%q is no run id", short(run))
 	}
-	return a.logs(r, d.Name, r.q.Get("run"))
+	return a.logs(r, name, r.q.Get("run"))
 }
 
 func (a *API) runLogs(r *request) (any, error) {

@@ -17,6 +17,8 @@ import (
 func modeText(d task.Definition) string {
 	s := d.Schedule
 	switch {
+	case d.Consume != nil:
+		return "continuous " + d.Consume.Queue
 	case d.Mode == task.Continuous:
 		return "continuous"
 	case len(s.Cron) > 0:

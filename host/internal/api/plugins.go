@@ -89,6 +89,9 @@ func pluginTypeOf(t wire.Type) (admin.PluginType, error) {
 	if t.Result != nil {
 		out.Result = t.Result.JSONSchema()
 	}
+	if t.Message != nil {
+		out.Message, out.Batch = t.Message.JSONSchema(), t.Batch
+	}
 	for _, m := range t.Methods {
 		out.Methods = append(out.Methods, admin.Method{Name: m.Name, Doc: m.Doc, Input: m.Input.JSONSchema(), Result: m.Result.JSONSchema()})
 	}

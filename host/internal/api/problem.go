@@ -25,7 +25,7 @@ var Codes = []Code{
 	{"body_invalid", http.StatusBadRequest, "the body is no JSON document of the expected form", "compare it with GET /v1/openapi.json"},
 	{"query_invalid", http.StatusBadRequest, "a query parameter is unknown or wrong", "compare it with GET /v1/openapi.json"},
 	{"token_missing", http.StatusUnauthorized, "the request says not who makes it", "send Authorization: Bearer with the text of admin.token in the host's data_dir, or use the Unix socket"},
-	{"token_wrong", http.StatusUnauthorized, "the token is not the host's", "read it again from admin.token in the host's data_dir, or use the Unix socket"},
+	{"token_wrong", http.StatusUnauthorized, "the token is not the host's", "read it again from admin.token in the host's data_dir (producers: producer.token), or use the Unix socket"},
 	{"forbidden", http.StatusForbidden, "the caller's role does not reach so far", "use a token with that role"},
 	{"cross_origin", http.StatusForbidden, "a page of another origin made the request", "call the API from a program, or from the host's own page"},
 	{"route_unknown", http.StatusNotFound, "there is no such route", "GET /v1/openapi.json lists the routes"},
@@ -33,6 +33,8 @@ var Codes = []Code{
 	{task.CodeRunUnknown, http.StatusNotFound, "there is no such run, or it is no longer remembered", "taskhost runs list lists the runs"},
 	{"plugin_unknown", http.StatusNotFound, "there is no such plugin", "taskhost plugin list lists the plugins"},
 	{"key_unknown", http.StatusNotFound, "the checkpoint has no such key", "taskhost task checkpoint NAME lists the keys"},
+	{task.CodeQueueUnknown, http.StatusNotFound, "there is no such queue, or none that the caller may post to", "taskhost queue list lists the queues"},
+	{task.CodeDeadUnknown, http.StatusNotFound, "there is no such dead letter, or no longer", "taskhost queue dead NAME lists the dead letters"},
 	{task.CodeMethodUnknown, http.StatusNotFound, "the task's type has no such method", "taskhost plugin describe NAME lists the methods"},
 	{"method_not_allowed", http.StatusMethodNotAllowed, "the route takes another HTTP method", "the Allow header names the methods"},
 	{task.CodeOverlap, http.StatusConflict, "a run is in the way", `wait for it, cancel it, or say "overlap": "queue"`},
@@ -42,14 +44,19 @@ var Codes = []Code{
 	{task.CodeFailed, http.StatusConflict, "the task has failed for good", "see its reason, mend it, then start it"},
 	{"run_live", http.StatusConflict, "the run has not ended, or a run of the task goes on", "wait for it, cancel it, or use force"},
 	{"run_ended", http.StatusConflict, "the run has ended", "retry it"},
+	{codeTaskGone, http.StatusGone, "the task is no longer in the configuration; its history stays", "taskhost runs list NAME shows its runs"},
 	{"version_conflict", http.StatusPreconditionFailed, "the value has another version than If-Match says", "read it again and decide anew"},
 	{"host_unknown", http.StatusMisdirectedRequest, "the Host header does not name this host", "use the address that the host listens on"},
-	{"body_too_large", http.StatusRequestEntityTooLarge, "the body has more than 1 MiB", "send less"},
+	{"body_too_large", http.StatusRequestEntityTooLarge, "the body is larger than the route takes", "send less"},
+	{task.CodeMessageTooBig, http.StatusRequestEntityTooLarge, "the message is larger than a queue takes", "put the data elsewhere and post where it lies"},
 	{"body_type", http.StatusUnsupportedMediaType, "the body is not declared as JSON", "with curl write --json DATA in place of -d DATA, or send Content-Type: application/json"},
 	{task.CodeInvalid, http.StatusUnprocessableEntity, "the request asks for what cannot be", "mend what the detail names"},
 	{"input_invalid", http.StatusUnprocessableEntity, "the input does not fit the type's schema", "taskhost plugin describe NAME shows the schema"},
+	{"message_invalid", http.StatusUnprocessableEntity, "the message does not fit the schema of the queue's consumers", "taskhost plugin describe NAME shows the schema"},
+	{task.CodeIDReused, http.StatusUnprocessableEntity, "the id came with another message before", "use a new id for a new message"},
 	{"key_reused", http.StatusUnprocessableEntity, "the Idempotency-Key came with another body before", "use a new key for a new request"},
 	{"limit", http.StatusUnprocessableEntity, "a value, a key or their number is over its bound", "delete some, or send less"},
+	{task.CodeQueueFull, http.StatusTooManyRequests, "the queue is full", "try again after the seconds of Retry-After"},
 	{"busy", http.StatusTooManyRequests, "too many requests or streams go on", "try again after the seconds of Retry-After"},
 	{"internal", http.StatusInternalServerError, "the host made a mistake", "look into the host's log for the request id, and report it"},
 	{task.CodeMethodFailed, http.StatusBadGateway, "the method returned an error", "see the task's log"},
@@ -76,6 +83,7 @@ type refusal struct {
 	detail     string
 	remedy     string
 	task, run  string
+	depth      *int // of the queue, with queue_full
 	fields     []admin.FieldError
 	allow      string // with method_not_allowed
 	retryAfter string
@@ -123,6 +131,10 @@ func (a *API) problem(r *request, err error) (*admin.Problem, *refusal) {
 	}
 	if p.Task == "" {
 		p.Task = r.PathValue("task")
+	}
+	p.Depth = known.depth
+	if name := r.PathValue("queue"); task.ValidName(name) {
+		p.Queue = name
 	}
 	if p.Run == "" {
 		p.Run = r.PathValue("run")

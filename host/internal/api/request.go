@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/taskhost/taskhost/host/admin"
 	"github.com/taskhost/taskhost/sdk/schema"
@@ -33,6 +34,8 @@ type request struct {
 	id  string
 	who Identity
 	q   url.Values
+
+	ingress bool // it came in by the ingress
 }
 
 // answer is a handler's value with another status than 200, or with headers.
@@ -78,31 +81,63 @@ func (r *request) checkQuery(row route) error {
 
 // body returns the request's body, nil when it is empty. It must be JSON, say so, and not be deep.
 func (r *request) body() (json.RawMessage, error) {
-	http.NewResponseController(r.w).SetReadDeadline(time.Now().Add(bodyTime))
-	defer http.NewResponseController(r.w).SetReadDeadline(time.Time{})
-	data, err := io.ReadAll(http.MaxBytesReader(r.w, r.Body, maxBody))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, refuse("body_too_large", "the body has more than %s", schema.FormatBytes(maxBody))
+	data, err := r.read(maxBody, refuse("body_too_large", "the body has more than %s", schema.FormatBytes(maxBody)))
+	if err != nil || len(data) == 0 {
+		return nil, err
+	}
+	if media := r.Header.Get("Content-Type"); !isMedia(media, "application/json") {
+		return nil, notJSON(media)
+	}
+	return data, checkJSON(data)
+}
+
+// ahead is how much of a body is made room for before it has come.
+const ahead = 16 << 10
+
+// read returns the request's body without the space around it; one of more than limit bytes is tooLarge.
+func (r *request) read(limit int64, tooLarge *refusal) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, tooLarge
+	}
+	ctrl := http.NewResponseController(r.w)
+	ctrl.SetReadDeadline(time.Now().Add(bodyTime))
+	defer ctrl.SetReadDeadline(time.Time{})
+	var data bytes.Buffer
+	data.Grow(int(min(max(r.ContentLength, 0), ahead)) + bytes.MinRead)
+	_, err := data.ReadFrom(http.MaxBytesReader(r.w, r.Body, limit))
+	if _, is := errors.AsType[*http.MaxBytesError](err); is {
+		return nil, tooLarge
 	}
 	if err != nil {
 		return nil, refuse("body_invalid", "the body cannot be read: %v", err)
 	}
-	if len(bytes.TrimSpace(data)) == 0 {
-		return nil, nil
-	}
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != "application/json" {
-		return nil, refuse("body_type", "the body is declared as %q, not as application/json", r.Header.Get("Content-Type"))
-	}
-	if err := checkDepth(data); err != nil {
-		return nil, err
-	}
-	return data, nil
+	return bytes.TrimSpace(data.Bytes()), nil
 }
 
-// checkDepth refuses what is no single JSON value, and one that is nested so deep that reading it
+// isMedia reports whether a Content-Type names this media type.
+func isMedia(given, want string) bool {
+	if given == want {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(given)
+	return err == nil && media == want
+}
+
+func notJSON(media string) *refusal {
+	return refuse("body_type", "the body is declared as %q, not as application/json", media)
+}
+
+// checkJSON refuses what is no single JSON value in UTF-8, and one that is nested so deep that reading it
 // costs more than it can be worth.
-func checkDepth(data []byte) error {
+func checkJSON(data []byte) error { return checkDepth(data, maxDepth) }
+
+func checkDepth(data []byte, most int) error {
+	if nesting(data) <= most && json.Valid(data) {
+		if !utf8.Valid(data) {
+			return refuse("body_invalid", "the body is no JSON: it is not in UTF-8")
+		}
+		return nil
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	for depth, first := 0, true; ; first = false {
@@ -122,10 +157,30 @@ func checkDepth(data []byte) error {
 		case json.Delim('}'), json.Delim(']'):
 			depth--
 		}
-		if depth > maxDepth {
+		if depth > most {
 			return refuse("body_invalid", "the body is nested deeper than %d levels", maxDepth)
 		}
 	}
+}
+
+// nesting is how deep a JSON text is nested; of what is no JSON, some number.
+func nesting(data []byte) int {
+	deepest, depth, inText := 0, 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case inText && c == '\\':
+			i++
+		case c == '"':
+			inText = !inText
+		case inText:
+		case c == '{' || c == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return deepest
 }
 
 // decode reads the body into into, a pointer to a struct. An empty body leaves it alone.

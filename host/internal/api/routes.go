@@ -54,12 +54,22 @@ var routes = []route{
 	{"GET", "/v1/tasks/{task}/overrides", Viewer, "", false, (*API).taskOverrides},
 	{"DELETE", "/v1/tasks/{task}/overrides", Operator, "", false, (*API).dropOverrides},
 
-	{"GET", "/v1/runs", Viewer, "task outcome trigger state since until limit cursor", false, (*API).listRuns},
+	{"GET", "/v1/runs", Viewer, "task label.* outcome trigger state since until limit cursor", false, (*API).listRuns},
 	{"GET", "/v1/runs/{run}", Viewer, "wait until", false, (*API).getRun},
 	{"PATCH", "/v1/runs/{run}", Operator, "", false, (*API).patchRun},
 	{"GET", "/v1/runs/{run}/logs", Viewer, "follow tail since level grep after", true, (*API).runLogs},
 	{"POST", "/v1/runs/{run}/cancel", Operator, "wait", false, (*API).cancelRun},
 	{"POST", "/v1/runs/{run}/retry", Operator, "wait", false, (*API).retryRun},
+
+	{"GET", "/v1/queues", Viewer, "", false, (*API).listQueues},
+	{"GET", "/v1/queues/{queue}", Viewer, "", false, (*API).getQueue},
+	{"GET", "/v1/queues/{queue}/messages", Viewer, "limit cursor", false, (*API).peek},
+	{"POST", "/v1/queues/{queue}/messages", Producer, "key wait", false, (*API).postMessage},
+	{"POST", "/v1/queues/{queue}/messages/batch", Producer, "envelope wait", false, (*API).postBatch},
+	{"GET", "/v1/queues/{queue}/dead-letters", Viewer, "limit cursor", false, (*API).deadLetters},
+	{"GET", "/v1/queues/{queue}/dead-letters/{id}", Viewer, "", false, (*API).getDeadLetter},
+	{"POST", "/v1/queues/{queue}/redrive", Operator, "", false, (*API).redrive},
+	{"POST", "/v1/queues/{queue}/purge", Admin, "", false, (*API).purge},
 
 	{"POST", "/v1/actions", Operator, "wait", false, (*API).act},
 	{"GET", "/v1/schedule", Viewer, "from to limit", false, (*API).schedule},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/taskhost/taskhost/host/admin"
@@ -18,16 +19,36 @@ var (
 	overlaps  = []task.Overlap{task.OverlapSkip, task.OverlapQueue, task.OverlapCancel, task.OverlapAllow}
 )
 
-func (a *API) listRuns(r *request) (any, error) { return a.pageRuns(r, r.q["task"]) }
+func (a *API) listRuns(r *request) (any, error) {
+	names := r.q["task"]
+	if labels := labelsOf(r); len(labels) > 0 {
+		names = a.labelled(labels, names)
+	}
+	return a.pageRuns(r, names)
+}
+
+// labelled are the tasks with these labels, of names unless they are empty; never nil. A task that is no longer in
+// the configuration has no labels.
+func (a *API) labelled(labels map[string]string, names []string) []string {
+	found := []string{}
+	for _, d := range a.Fleet.Definitions() {
+		sel := selection{labels: labels}
+		if sel.matches(d, task.Status{}) && (len(names) == 0 || slices.Contains(names, d.Name)) {
+			found = append(found, d.Name)
+		}
+	}
+	return found
+}
 
 func (a *API) taskRuns(r *request) (any, error) {
-	d, err := a.definition(r)
+	name, err := a.remembered(r)
 	if err != nil {
 		return nil, err
 	}
-	return a.pageRuns(r, []string{d.Name})
+	return a.pageRuns(r, []string{name})
 }
 
+// pageRuns is a page of the runs of these tasks: of all when names is nil, of none when it is empty.
 func (a *API) pageRuns(r *request, names []string) (any, error) {
 	q := task.RunQuery{Tasks: names, Cursor: r.q.Get("cursor")}
 	var err error
@@ -48,6 +69,9 @@ func (a *API) pageRuns(r *request, names []string) (any, error) {
 	}
 	if q.Until, err = r.instant("until", a.Now()); err != nil {
 		return nil, err
+	}
+	if names != nil && len(names) == 0 {
+		return paged([]admin.Run{}, ""), nil
 	}
 	page, err := a.Library.Runs(r.Context(), q)
 	if err != nil {
@@ -290,7 +314,7 @@ func (a *API) retryRun(r *request) (any, error) {
 	if run.State != task.RunEnded {
 		return nil, refuse("run_live", "run %s has not ended", run.ID).with("wait for it, or cancel it first").of(run.Task, run.ID)
 	}
-	if _, err := a.definitionOf(run.Task); err != nil {
+	if _, err := a.definitionOf(r.Context(), run.Task); err != nil {
 		return nil, err
 	}
 	return a.startOnce(r, run.Task, task.Command{Verb: task.VerbRetry, Actor: r.who.Name, Reason: v.Reason, Retry: &run}, body)

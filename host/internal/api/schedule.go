@@ -93,11 +93,11 @@ func (a *API) schedule(r *request) (any, error) {
 }
 
 func (a *API) taskSlots(r *request) (any, error) {
-	d, err := a.definition(r)
+	name, err := a.remembered(r)
 	if err != nil {
 		return nil, err
 	}
-	q := task.SlotQuery{Task: d.Name, Cursor: r.q.Get("cursor")}
+	q := task.SlotQuery{Task: name, Cursor: r.q.Get("cursor")}
 	if q.Limit, err = r.limit(100); err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (a *API) taskSlots(r *request) (any, error) {
 	}
 	page, err := a.Library.Slots(r.Context(), q)
 	if err != nil {
-		return nil, fmt.Errorf("read the slots of %q: %w", d.Name, err)
+		return nil, fmt.Errorf("read the slots of %q: %w", name, err)
 	}
 	items := []admin.SlotRecord{}
 	for _, s := range page.Items {

@@ -18,13 +18,23 @@ const closeTime = 5 * time.Second
 // finish for a few seconds, and returns. It closes the listeners. A listener that breaks ends
 // all of it, with its error.
 func (a *API) Serve(ctx context.Context, listeners ...net.Listener) error {
+	defer a.Close()
+	return a.admin.serve(ctx, listeners)
+}
+
+// ServeIngress serves the ingress as Serve does the whole, and ends it alone.
+func (a *API) ServeIngress(ctx context.Context, listeners ...net.Listener) error {
+	return a.ingress.serve(ctx, listeners)
+}
+
+func (d *door) serve(ctx context.Context, listeners []net.Listener) error {
 	server := &http.Server{
-		Handler:           a.Handler(),
+		Handler:           d,
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ConnContext:       connContext,
-		ErrorLog:          a.Log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		ErrorLog:          d.Log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 	}
 	broken := make(chan error, len(listeners))
 	var serving sync.WaitGroup
@@ -40,7 +50,7 @@ func (a *API) Serve(ctx context.Context, listeners ...net.Listener) error {
 	case <-ctx.Done():
 	case err = <-broken:
 	}
-	a.Close()
+	d.end(errClosing)
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
 	defer cancel()
 	if server.Shutdown(grace) != nil {

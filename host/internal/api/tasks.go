@@ -1,7 +1,9 @@
 package api
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -13,10 +15,22 @@ import (
 
 // definition is the task that the route names.
 func (a *API) definition(r *request) (task.Definition, error) {
-	return a.definitionOf(r.PathValue("task"))
+	return a.definitionOf(r.Context(), r.PathValue("task"))
 }
 
-func (a *API) definitionOf(name string) (task.Definition, error) {
+// codeTaskGone is the code of the refusal of a task that only its history is left of.
+const codeTaskGone = "task_gone"
+
+// remembered is the name of the task that the route names, also of one that only its history is left of.
+func (a *API) remembered(r *request) (string, error) {
+	d, err := a.definition(r)
+	if gone, ok := errors.AsType[*refusal](err); ok && gone.code == codeTaskGone {
+		return gone.task, nil
+	}
+	return d.Name, err
+}
+
+func (a *API) definitionOf(ctx context.Context, name string) (task.Definition, error) {
 	if d, ok := a.Fleet.Definition(name); ok {
 		return d, nil
 	}
@@ -30,6 +44,17 @@ func (a *API) definitionOf(name string) (task.Definition, error) {
 	if len(instances) > 0 {
 		return task.Definition{}, refuse(task.CodeTaskUnknown, "%q is a block with %d tasks", name, len(instances)).
 			with("name one, such as %q; an action with name=%s.* commands all", instances[0], name).of(name, "")
+	}
+	if !task.ValidTask(name) {
+		return task.Definition{}, unknown(task.CodeTaskUnknown, "task", short(name), "taskhost status lists the tasks", names)
+	}
+	left, err := a.Library.Runs(ctx, task.RunQuery{Tasks: []string{name}, Limit: 1})
+	if err != nil {
+		return task.Definition{}, fmt.Errorf("look for runs of %q: %w", name, err)
+	}
+	if len(left.Items) > 0 {
+		return task.Definition{}, refuse(codeTaskGone, "task %q is no longer in the configuration", name).
+			with("GET /v1/tasks/%s/runs and taskhost runs list %s show the runs that it left", name, name).of(name, "")
 	}
 	return task.Definition{}, unknown(task.CodeTaskUnknown, "task", name, "taskhost status lists the tasks", names).of(name, "")
 }
@@ -88,12 +113,23 @@ func checkGlob(code, pattern string) error {
 	return nil
 }
 
+// labelsOf are the labels of the parameters label.KEY=VALUE.
+func labelsOf(r *request) map[string]string {
+	labels := map[string]string{}
+	for key := range r.q {
+		if label, ok := strings.CutPrefix(key, "label."); ok {
+			labels[label] = r.q.Get(key)
+		}
+	}
+	return labels
+}
+
 func (a *API) listTasks(r *request) (any, error) {
 	limit, err := r.limit(100)
 	if err != nil {
 		return nil, err
 	}
-	sel := selection{plugin: r.q.Get("plugin"), name: r.q.Get("name"), labels: map[string]string{}}
+	sel := selection{plugin: r.q.Get("plugin"), name: r.q.Get("name"), labels: labelsOf(r)}
 	if sel.states, err = choices(r, "state", task.States); err != nil {
 		return nil, err
 	}
@@ -102,11 +138,6 @@ func (a *API) listTasks(r *request) (any, error) {
 	}
 	if err := checkGlob("query_invalid", sel.name); err != nil {
 		return nil, err
-	}
-	for key := range r.q {
-		if label, ok := strings.CutPrefix(key, "label."); ok {
-			sel.labels[label] = r.q.Get(key)
-		}
 	}
 	after, err := base64.RawURLEncoding.DecodeString(r.q.Get("cursor"))
 	if err != nil || len(after) > 0 && !task.ValidTask(string(after)) {

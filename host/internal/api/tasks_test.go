@@ -35,9 +35,9 @@ func TestTasksAreFilteredAndPaged(t *testing.T) {
 		query admin.TaskQuery
 		want  string
 	}{
-		{"all", admin.TaskQuery{}, "check.shop.example.org check.www.example.org clock failing nightly off quick slow stubborn"},
-		{"by state", admin.TaskQuery{State: []string{"running"}}, "clock"},
-		{"by two states", admin.TaskQuery{State: []string{"running", "stopped"}}, "clock off"},
+		{"all", admin.TaskQuery{}, "check.shop.example.org check.www.example.org clock failing loader nightly off quick slow stubborn"},
+		{"by state", admin.TaskQuery{State: []string{"running"}}, "clock loader"},
+		{"by two states", admin.TaskQuery{State: []string{"running", "stopped"}}, "clock loader off"},
 		{"by label", admin.TaskQuery{Labels: map[string]string{"customer": "acme"}}, "check.shop.example.org check.www.example.org"},
 		{"by name", admin.TaskQuery{Name: "check.*"}, "check.shop.example.org check.www.example.org"},
 		{"by plugin", admin.TaskQuery{Plugin: "other"}, ""},
@@ -342,12 +342,12 @@ func TestActionsReachWhatIsSelected(t *testing.T) {
 		t.Errorf("pause: %+v, %v", r, err)
 	}
 	r, _, err = c.Act(t.Context(), admin.Action{Verb: "run", Select: admin.Select{"name": "*"}}, 0)
-	if err != nil || r.Matched != 9 {
+	if err != nil || r.Matched != 10 {
 		t.Fatalf("run all: %+v, %v", r, err)
 	}
 	for _, item := range r.Results {
 		switch item.Task {
-		case "clock", "off":
+		case "clock", "loader", "off":
 			if item.Status != http.StatusConflict || item.Problem == nil {
 				t.Errorf("%s: %+v, want a conflict", item.Task, item)
 			}
@@ -431,7 +431,7 @@ func TestHostVerbsAndReads(t *testing.T) {
 	t.Parallel()
 	c := client(t, apitest.Start(t, ""))
 	h, err := c.Host(t.Context())
-	if err != nil || h.Tasks["idle"] != 7 || h.Live != 1 || h.Version != "0.1.0" {
+	if err != nil || h.Tasks["idle"] != 7 || h.Live != 2 || h.Version != "0.1.0" {
 		t.Errorf("host: %+v, %v", h, err)
 	}
 	if r, err := c.PauseHost(t.Context(), admin.Pause{Reason: "move"}); err != nil || !r.Changed || r.Paused == nil || r.State != "paused" {
@@ -452,7 +452,7 @@ func TestHostVerbsAndReads(t *testing.T) {
 	if g, err := c.Groups(t.Context()); err != nil || len(g.Items) != 1 || g.Items[0].Per.Duration() != time.Minute {
 		t.Errorf("groups: %+v, %v", g, err)
 	}
-	if p, err := c.Plugins(t.Context()); err != nil || len(p.Items) != 2 || p.Items[0].Error == "" || len(p.Items[1].Tasks) != 9 {
+	if p, err := c.Plugins(t.Context()); err != nil || len(p.Items) != 2 || p.Items[0].Error == "" || len(p.Items[1].Tasks) != 10 {
 		t.Errorf("plugins: %+v, %v", p, err)
 	}
 	if p, err := c.Plugin(t.Context(), "demo"); err != nil || p.Types[1].Methods[0].Name != "echo" || !strings.Contains(string(p.Types[0].Input), "month") {

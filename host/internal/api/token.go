@@ -20,18 +20,18 @@ func LoadToken(path string) (string, error) {
 		return makeToken(path)
 	}
 	if err != nil {
-		return "", fmt.Errorf("read the admin token: %w", err)
+		return "", fmt.Errorf("read the token: %w", err)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("the admin token %s may be read by others (mode %#o); run: chmod 600 %s", path, info.Mode().Perm(), path)
+		return "", fmt.Errorf("the token %s may be read by others (mode %#o); run: chmod 600 %s", path, info.Mode().Perm(), path)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("read the admin token: %w", err)
+		return "", fmt.Errorf("read the token: %w", err)
 	}
 	text := strings.TrimSpace(string(data))
 	if len(text) < 32 {
-		return "", fmt.Errorf("the admin token in %s is empty or too short to be a secret; remove the file and the host makes a new one", path)
+		return "", fmt.Errorf("the token in %s is empty or too short to be a secret; remove the file and the host makes a new one", path)
 	}
 	return text, nil
 }
@@ -44,7 +44,7 @@ func makeToken(path string) (string, error) {
 	text := "th_" + hex.EncodeToString(secret)
 	f, err := os.CreateTemp(filepath.Dir(path), ".token-*") // 0600
 	if err != nil {
-		return "", fmt.Errorf("make the admin token: %w", err)
+		return "", fmt.Errorf("make the token: %w", err)
 	}
 	defer os.Remove(f.Name())
 	_, err = f.WriteString(text + "\n")
@@ -56,7 +56,7 @@ func makeToken(path string) (string, error) {
 		return LoadToken(path)
 	}
 	if err != nil {
-		return "", fmt.Errorf("make the admin token: %w", err)
+		return "", fmt.Errorf("make the token: %w", err)
 	}
 	return text, nil
 }

@@ -34,7 +34,7 @@ var rules = []rule{
 	{"host/internal/process", []string{"host/internal/task", "sdk/schema", "sdk/wire", "sdk/wire/taskv1"}, "knows how a plugin lives and nothing of its task's policy"},
 	{"host/internal/catalog", []string{"host/internal/task", "host/internal/process", "sdk/schema", "sdk/wire"}, "describes binaries through process"},
 	{"host/internal/config", []string{"host/internal/task", "host/internal/catalog", "host/internal/schedule", "sdk/schema", "sdk/wire"}, "turns HCL into definitions and starts nothing"},
-	{"host/internal/queue", []string{"host/internal/task"}, "hands out from memory what the store keeps"},
+	{"host/internal/queue", []string{"host/internal/task", "host/internal/backoff"}, "hands out from memory what the store keeps"},
 	{"host/internal/runner", []string{"host/internal/task", "sdk/wire"}, "drives one process through the contracts of task"},
 	{"host/internal/redact", []string{"host/internal/task"}, "a launcher over a launcher: knows neither processes nor runs"},
 	{"host/internal/supervisor", []string{"host/internal/task", "host/internal/schedule", "host/internal/backoff"}, "decides; everything it does goes through task.Engine and task.Journal"},

@@ -16,10 +16,11 @@ type budget struct {
 	floor    quantity // 0: there is none
 	ratio    float64  // the most that measured may be of floor; 0: any
 	limit    quantity // the most that measured may be; 0: any
+	atLeast  bool     // ratio and limit are the least, not the most: of rates
 	note     string   // what a reader must know of this line
 }
 
-// quantity is a time in seconds, a memory in bytes or a share of one processor.
+// quantity is a time in seconds, a memory in bytes, a share of one processor or a rate per second.
 type quantity struct {
 	value float64
 	unit  unit
@@ -31,9 +32,14 @@ const (
 	inSeconds unit = iota
 	inBytes
 	inProcessors
+	perSecond
 )
 
 func timeOf(d time.Duration) quantity { return quantity{d.Seconds(), inSeconds} }
+
+func rateOf(count int, d time.Duration) quantity {
+	return quantity{float64(count) / d.Seconds(), perSecond}
+}
 
 func (q quantity) String() string {
 	switch {
@@ -43,6 +49,8 @@ func (q quantity) String() string {
 		return fmt.Sprintf("%.1f MB", q.value/1e6)
 	case q.unit == inProcessors:
 		return fmt.Sprintf("%.1f %%", 100*q.value)
+	case q.unit == perSecond:
+		return fmt.Sprintf("%.0f/s", q.value)
 	case q.value < 1e-3:
 		return fmt.Sprintf("%.0f µs", q.value*1e6)
 	case q.value < 1:
@@ -61,27 +69,45 @@ func (b budget) of() float64 {
 
 // target says what is allowed.
 func (b budget) target() string {
+	sign := "≤ "
+	if b.atLeast {
+		sign = "≥ "
+	}
 	var parts []string
 	if b.ratio > 0 {
-		parts = append(parts, fmt.Sprintf("≤ %.4g×", b.ratio))
+		parts = append(parts, fmt.Sprintf("%s%.4g×", sign, b.ratio))
 	}
 	if b.limit.value > 0 {
-		parts = append(parts, "≤ "+b.limit.String())
+		parts = append(parts, sign+b.limit.String())
 	}
 	return strings.Join(parts, ", ")
 }
 
-// verdict is ok or over; "" for a line without a target. What was not measured is over.
+// verdict is ok, over or under; "" for a line without a target. What was not measured has missed it.
 func (b budget) verdict() string {
 	switch {
 	case b.ratio == 0 && b.limit.value == 0:
 		return ""
 	case b.measured.value == 0,
-		b.ratio > 0 && (b.floor.value == 0 || b.of() > b.ratio),
-		b.limit.value > 0 && b.measured.value > b.limit.value:
-		return "over"
+		b.ratio > 0 && (b.floor.value == 0 || b.beyond(b.of(), b.ratio)),
+		b.limit.value > 0 && b.beyond(b.measured.value, b.limit.value):
+		return b.missed()
 	}
 	return "ok"
+}
+
+func (b budget) beyond(value, bound float64) bool {
+	if b.atLeast {
+		return value < bound
+	}
+	return value > bound
+}
+
+func (b budget) missed() string {
+	if b.atLeast {
+		return "under"
+	}
+	return "over"
 }
 
 // write prints the table.

@@ -27,6 +27,7 @@ type group struct {
 	count int
 	body  string // what stands in the task block beside plugin and config
 	opens bool   // its processes note that they are open; only for resident ones
+	extra string // HCL beside the tasks
 }
 
 // hcl writes the config of a host. All paths in it are absolute or stand beside it. The history is
@@ -35,6 +36,7 @@ func hcl(notes, plugins string, groups []group) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "host {\n  data_dir = \"data\"\n  plugin_dir = %q\n  keep {\n    succeeded = 10\n  }\n  admin {\n    listen = [\"unix:data/admin.sock\"]\n  }\n}\n", plugins)
 	for _, g := range groups {
+		b.WriteString(g.extra)
 		for i := range g.count {
 			fmt.Fprintf(&b, "task \"%s-%04d\" {\n  plugin = \"probe\"\n%s\n  config {\n    out = %q\n    announce = %t\n  }\n}\n", g.name, i, g.body, notes, g.opens)
 		}

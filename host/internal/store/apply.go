@@ -12,13 +12,13 @@ import (
 
 // write puts b on the disk in one transaction. More says that there is history left to forget.
 func (s *SQLite) write(ctx context.Context, w *writer, b *batch) (more bool, err error) {
-	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	t := &tx{w: w, file: s.path, kinds: map[int64]kind{}, ids: map[kindKey]int64{}, all: s.kinds, next: s.kinds.newest}
+	if err := t.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return false, fmt.Errorf("begin: %w", err)
 	}
-	t := &tx{w: w, kinds: map[int64]kind{}, ids: map[kindKey]int64{}, all: s.kinds, next: s.kinds.newest}
 	more, err = s.apply(ctx, t, b)
 	if err == nil {
-		if _, err = w.conn.ExecContext(ctx, "COMMIT"); err != nil {
+		if err = t.exec(ctx, "COMMIT"); err != nil {
 			err = fmt.Errorf("commit: %w", err)
 		}
 	}
@@ -27,7 +27,9 @@ func (s *SQLite) write(ctx context.Context, w *writer, b *batch) (more bool, err
 		return false, err
 	}
 	w.commits++
+	w.place = t.place()
 	t.keepKinds()
+	s.keepDead(t.queues.dead)
 	return more, nil
 }
 
@@ -57,12 +59,15 @@ func (s *SQLite) apply(ctx context.Context, t *tx, b *batch) (more bool, err err
 	if err := t.saveKinds(ctx); err != nil {
 		return false, err
 	}
-	return more, t.exec(ctx, `UPDATE meta SET number = ? WHERE name = 'commits'`, t.w.commits+1)
+	return more, t.exec(ctx, `UPDATE meta SET number = CASE name WHEN 'commits' THEN ? ELSE ? END WHERE name IN ('commits', 'place')`, t.w.commits+1, t.place())
 }
 
-// applyOps carries out what is waited for. One that refuses has written nothing and is answered at once;
-// an error of the engine fails the whole batch.
+// applyOps carries out what is waited for. One that refuses has written nothing; an error of the engine fails the
+// whole batch.
 func (s *SQLite) applyOps(ctx context.Context, t *tx, b *batch) error {
+	if err := t.recall(ctx, b.ops); err != nil {
+		return fmt.Errorf("look for ids of messages: %w", err)
+	}
 	kept := b.ops[:0]
 	for i, o := range b.ops {
 		if !o.taken.CompareAndSwap(false, true) {
@@ -74,13 +79,17 @@ func (s *SQLite) applyOps(ctx context.Context, t *tx, b *batch) error {
 		case err == nil:
 			kept = append(kept, o)
 		case errors.As(err, &refusal):
-			o.done <- err
+			o.refused = err
+			kept = append(kept, o)
 		default:
 			b.ops = append(append(kept, o), b.ops[i+1:]...)
 			return err
 		}
 	}
 	b.ops = kept
+	if err := t.flushQueues(ctx); err != nil {
+		return fmt.Errorf("write messages: %w", err)
+	}
 	return nil
 }
 
@@ -268,27 +277,29 @@ func (s *SQLite) SaveOverrides(ctx context.Context, name string, o task.Override
 // Commit applies all of ops or none; they are on the disk when it returns. It refuses the commit of a run
 // that has ended, an op over a limit, and an emit: no output is wired.
 func (s *SQLite) Commit(ctx context.Context, name, run string, ops []task.Op) error {
-	for i, o := range ops {
-		if err := checkOp(run, o); err != nil {
-			return fmt.Errorf("operation %d of %d: %w", i+1, len(ops), err)
-		}
+	if err := checkOps(run, ops); err != nil {
+		return err
 	}
 	now := s.opts.Now()
-	check := func() error {
-		if r := s.onTheWay(run); r != nil && r.ended {
-			return runEnded(run)
-		}
-		return nil
+	return s.do(ctx, &op{do: func(ctx context.Context, t *tx) error { return s.commit(ctx, t, name, run, ops, now) }}, func() error { return s.ending(run) })
+}
+
+// ending refuses a commit of a run whose end is on its way to the disk. The lock is held.
+func (s *SQLite) ending(run string) error {
+	if r := s.onTheWay(run); r != nil && r.ended {
+		return runEnded(run)
 	}
-	return s.do(ctx, &op{do: func(ctx context.Context, t *tx) error { return s.commit(ctx, t, name, run, ops, now) }}, check)
+	return nil
 }
 
 func (s *SQLite) commit(ctx context.Context, t *tx, name, run string, ops []task.Op, now time.Time) error {
-	var seq uint64
-	if ended, err := t.get(ctx, `SELECT seq FROM runs WHERE id = ?`, []any{run}, &seq); err != nil {
-		return err
-	} else if ended && !s.isLive(run) {
-		return runEnded(run)
+	if !s.isLive(run) {
+		var seq uint64
+		if ended, err := t.get(ctx, `SELECT seq FROM runs WHERE id = ?`, []any{run}, &seq); err != nil {
+			return err
+		} else if ended {
+			return runEnded(run)
+		}
 	}
 	of, ofRun := changes(ops)
 	if err := t.room(ctx, "checkpoints", "task", name, of, fmt.Sprintf("the checkpoint of task %q", name)); err != nil {

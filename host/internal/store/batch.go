@@ -17,6 +17,7 @@ type batch struct {
 	tasks     map[string]bool // whose row may have changed
 	published map[valueKey]bool
 	prune     map[string]bool // tasks whose bounds have changed
+	queues    bool            // bounds of queues have changed, or there is more of them to forget
 	events    []task.Event
 	told      int // events at the beginning that the feed has got already
 	ops       []*op
@@ -42,10 +43,14 @@ type savedSlot struct {
 
 // op is a write that somebody waits for.
 type op struct {
-	do    func(context.Context, *tx) error // refuses with *task.Error before it writes anything
-	after func()                           // once it is on the disk, under the store's lock
-	taken atomic.Bool                      // by the writer, or by the caller who gave up
-	done  chan error                       // has room
+	do      func(context.Context, *tx) error // refuses with *task.Error before it writes anything
+	after   func()                           // once it is on the disk, under the store's lock
+	taken   atomic.Bool                      // by the writer, or by the caller who gave up
+	refused error                            // by do; told once what led to it is on the disk
+	done    chan error                       // has room
+	told    func(error)                      // in place of done: called back, see answers
+	ids     []idKey                          // that do asks for
+	small   bool                             // needs no room on the disk
 }
 
 func newBatch() *batch {
@@ -56,7 +61,7 @@ func newBatch() *batch {
 }
 
 func (b *batch) empty() bool {
-	return len(b.runs)+len(b.slots)+len(b.tasks)+len(b.published)+len(b.prune)+len(b.events)+len(b.ops) == 0
+	return len(b.runs)+len(b.slots)+len(b.tasks)+len(b.published)+len(b.prune)+len(b.events)+len(b.ops) == 0 && !b.queues
 }
 
 func (b *batch) putRun(r *savedRun) {
@@ -93,6 +98,7 @@ func (b *batch) putBefore(earlier *batch) {
 	maps.Copy(b.tasks, earlier.tasks)
 	maps.Copy(b.published, earlier.published)
 	maps.Copy(b.prune, earlier.prune)
+	b.queues = b.queues || earlier.queues
 	b.told += len(earlier.events)
 	b.events = append(slices.Clip(earlier.events), b.events...)
 }

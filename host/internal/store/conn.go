@@ -14,6 +14,8 @@ import (
 
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
+
+	"github.com/taskhost/taskhost/host/internal/task"
 )
 
 // oldestEngine is the first release without a fault that could damage the log when it is begun anew.
@@ -34,6 +36,7 @@ type writer struct {
 	conn    *sql.Conn
 	stmts   map[string]*sql.Stmt
 	commits uint64
+	place   uint64 // as the file has it: no message was ever given a higher one
 }
 
 // openWriter opens the file for writing and makes sure that it is a store in this version's format which
@@ -85,6 +88,9 @@ func (s *SQLite) openWriter(ctx context.Context, first bool) (_ *writer, err err
 	}
 	if err = w.conn.QueryRowContext(ctx, `SELECT number FROM meta WHERE name = 'commits'`).Scan(&w.commits); err != nil {
 		return nil, fmt.Errorf("read the number of commits: %w", err)
+	}
+	if err = w.conn.QueryRowContext(ctx, `SELECT number FROM meta WHERE name = 'place'`).Scan(&w.place); err != nil {
+		return nil, fmt.Errorf("read the last place of a message: %w", err)
 	}
 	if first {
 		if err = checkAcked(s.path, s.acked.n, w.commits); err != nil {
@@ -173,11 +179,13 @@ func (w *writer) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 // tx is the transaction under way.
 type tx struct {
 	w       *writer
+	file    string
 	kinds   map[int64]kind // those that change, as they will be
 	ids     map[kindKey]int64
 	all     *kinds
 	next    int64   // the newest id of a kind
 	dropped []int64 // kinds
+	queues  queueTx
 }
 
 func (t *tx) exec(ctx context.Context, query string, args ...any) error {
@@ -186,6 +194,19 @@ func (t *tx) exec(ctx context.Context, query string, args ...any) error {
 		_, err = stmt.ExecContext(ctx, args...)
 	}
 	return err
+}
+
+// change is exec that tells how many rows it has changed.
+func (t *tx) change(ctx context.Context, query string, args ...any) (int64, error) {
+	stmt, err := t.w.prepare(ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	done, err := stmt.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return done.RowsAffected()
 }
 
 // get reads one row and reports whether there is one.
@@ -221,10 +242,15 @@ func each(ctx context.Context, q queryer, query string, args []any, row func(*sq
 	return rows.Err()
 }
 
+// damaged is the refusal of a write that cannot be decided because of what the file holds.
+func damaged(file string, err error) error {
+	return &task.Error{Code: CodeDamaged, Detail: fmt.Sprintf("the store %s is damaged: %v", file, err), Remedy: "check it, and restore it from a backup"}
+}
+
 // explain adds to an error of the engine what a person can do about it.
 func explain(err error) error {
 	var e *sqlite.Error
-	if errors.Is(err, errDamaged) {
+	if errors.Is(err, errDamaged) || errors.Is(err, errRow) {
 		return fmt.Errorf("%w; check it, and restore it from a backup", err)
 	}
 	if !errors.As(err, &e) {

@@ -14,6 +14,7 @@ var (
 	sums = crc32.MakeTable(crc32.Castagnoli)
 
 	errDamaged = errors.New("the record is damaged: its checksum does not match")
+	errRow     = errors.New("the record is damaged: its row does not match it")
 )
 
 // encode makes a record: four bytes of checksum, and JSON.
@@ -28,10 +29,48 @@ func encode(v any) ([]byte, error) {
 }
 
 func decode[T any](record []byte) (v T, err error) {
-	if len(record) < 4 || binary.BigEndian.Uint32(record) != crc32.Checksum(record[4:], sums) {
+	text, err := unseal(record)
+	if err != nil {
+		return v, err
+	}
+	return v, json.Unmarshal(text, &v)
+}
+
+// bind makes a record hold at one place of its table only: elsewhere its checksum does not match.
+func bind(record []byte, place uint64) {
+	was := binary.BigEndian.Uint32(record)
+	binary.BigEndian.PutUint32(record, crc32.Update(was, sums, binary.BigEndian.AppendUint64(nil, place)))
+}
+
+func encodeAt(v any, place uint64) ([]byte, error) {
+	record, err := encode(v)
+	if err == nil {
+		bind(record, place)
+	}
+	return record, err
+}
+
+func decodeAt[T any](record []byte, place uint64) (v T, err error) {
+	if len(record) < 4 {
+		return v, errDamaged
+	}
+	sum := crc32.Update(crc32.Checksum(record[4:], sums), sums, binary.BigEndian.AppendUint64(nil, place))
+	if binary.BigEndian.Uint32(record) != sum {
 		return v, errDamaged
 	}
 	return v, json.Unmarshal(record[4:], &v)
+}
+
+// seal puts a checksum before bytes that are kept as they are.
+func seal(b []byte) []byte {
+	return append(binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(b)), crc32.Checksum(b, sums)), b...)
+}
+
+func unseal(b []byte) ([]byte, error) {
+	if len(b) < 4 || binary.BigEndian.Uint32(b) != crc32.Checksum(b[4:], sums) {
+		return nil, errDamaged
+	}
+	return b[4:], nil
 }
 
 // taskRow is what the row of a task holds.
@@ -63,4 +102,56 @@ type storedValue struct {
 	Version uint64    `json:"version"`
 	At      time.Time `json:"at"`
 	Run     string    `json:"run,omitempty"`
+}
+
+// storedMessage is what the record of a message holds: what never changes of it. Its body stands beside it.
+type storedMessage struct {
+	Queue        string    `json:"queue"`
+	ID           string    `json:"id"`
+	Key          string    `json:"key,omitempty"`
+	Posted       time.Time `json:"posted"`
+	Source       string    `json:"source,omitempty"`
+	RedrivenFrom string    `json:"redriven_from,omitempty"`
+	Size         int       `json:"size"`
+}
+
+// storedTries is what became of a message so far; a message that nobody tried has none.
+type storedTries struct {
+	Attempts  int       `json:"attempts,omitempty"`
+	Crashes   int       `json:"crashes,omitempty"`
+	NotBefore time.Time `json:"not_before,omitzero"`
+	LastError string    `json:"last_error,omitempty"`
+}
+
+// storedDead is what the record of a dead letter holds.
+type storedDead struct {
+	storedMessage
+	storedTries
+	Reason task.DeadReason `json:"reason"`
+	Died   time.Time       `json:"died"`
+}
+
+func storeMessage(m *task.Message) storedMessage {
+	return storedMessage{m.Queue, m.ID, m.Key, m.Posted, m.Source, m.RedrivenFrom, len(m.Body)}
+}
+
+func storeTries(u task.MessageUpdate) storedTries {
+	return storedTries{u.Attempts, u.Crashes, u.NotBefore, u.LastError}
+}
+
+func triesOf(m *task.Message) storedTries {
+	return storedTries{m.Attempts, m.Crashes, m.NotBefore, m.LastError}
+}
+
+func (m storedMessage) message(seq uint64, t storedTries) task.Message {
+	return task.Message{
+		Seq: seq, Queue: m.Queue, ID: m.ID, Key: m.Key, Posted: m.Posted, Source: m.Source, RedrivenFrom: m.RedrivenFrom, Size: m.Size,
+		Attempts: t.Attempts, Crashes: t.Crashes, NotBefore: t.NotBefore, LastError: t.LastError,
+	}
+}
+
+func (d storedDead) letter(seq uint64, body []byte) task.DeadLetter {
+	l := task.DeadLetter{Message: d.message(seq, d.storedTries), Reason: d.Reason, Died: d.Died}
+	l.Body = body
+	return l
 }

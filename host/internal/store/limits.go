@@ -22,6 +22,7 @@ const (
 	CodeRunEnded = "run_ended"        // a commit of a run that has ended
 	CodeLimit    = "limit"            // a value, a key or their number is over its bound
 	CodeNoOutput = "output_not_wired" // an emit to an output without a queue
+	CodeDamaged  = "store_damaged"    // a write that needs a record which is damaged
 )
 
 // CheckKey refuses a key that no value may have: it takes 1 to 128 bytes of printable text.

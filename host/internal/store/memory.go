@@ -25,6 +25,7 @@ type Memory struct {
 	skipped   ledger[task.SlotRecord]
 	bytes     int64 // of ended runs
 	tasks     map[string]*history
+	queues    queues
 	lastSweep time.Time
 }
 
@@ -53,11 +54,15 @@ func NewMemory(o Options) *Memory {
 		runs:   map[string]*item[task.Run]{},
 		slots:  map[string]*item[task.SlotRecord]{},
 		tasks:  map[string]*history{},
+		queues: newQueues(base),
 	}
 }
 
 // Close frees nothing and may be called again.
-func (m *Memory) Close() error { return nil }
+func (m *Memory) Close() error {
+	m.queues.answers.wait()
+	return nil
+}
 
 // SetKeep bounds what is remembered of a task, at once and from now on.
 func (m *Memory) SetKeep(name string, k task.Keep) {

@@ -92,7 +92,11 @@ func (s *SQLite) prune(ctx context.Context, t *tx, b *batch) (more bool, err err
 	if !done {
 		b.prune[""] = true // no task: the bounds on all are looked at in any case
 	}
-	return len(b.prune) > 0, err
+	if err == nil {
+		done, err = p.queues(ctx, s, sweep || b.queues, now)
+		b.queues = !done
+	}
+	return len(b.prune) > 0 || b.queues, err
 }
 
 func (s *SQLite) keepOf(name string) task.Keep {

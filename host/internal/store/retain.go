@@ -60,6 +60,7 @@ func (m *Memory) sweep() {
 		return
 	}
 	m.lastSweep = now
+	m.queues.sweep(now)
 	for name, h := range m.tasks {
 		m.retain(h, now)
 		if h.removed.IsZero() || now.Sub(h.removed) < keepRemoved {

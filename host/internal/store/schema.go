@@ -15,6 +15,9 @@ const appID = 0x7461736b
 // History stands in runs and slots in the order of seq, which is both a time in microseconds and a cursor:
 // whatever is found by time or page is found by the primary key, whatever is filtered by (kind, seq).
 // Records are bytes with a checksum of their own: what a column repeats of them is for looking up only.
+//
+// Messages have no index but their place: one is added at the end and taken away by its place. Their bodies stand
+// last, so that whoever does not want them reads past them.
 var migrations = []string{`
 CREATE TABLE meta (name TEXT PRIMARY KEY, number BIGINT NOT NULL);
 INSERT INTO meta (name, number) VALUES ('commits', 0), ('version', 0);
@@ -39,6 +42,14 @@ CREATE TABLE published (task TEXT NOT NULL, name TEXT NOT NULL, record BLOB NOT 
 CREATE TABLE checkpoints (task TEXT NOT NULL, name TEXT NOT NULL, record BLOB NOT NULL, PRIMARY KEY (task, name));
 CREATE TABLE run_values (run TEXT NOT NULL, name TEXT NOT NULL, record BLOB NOT NULL, PRIMARY KEY (run, name));
 CREATE TABLE events (last_seq INTEGER PRIMARY KEY, first_seq BIGINT NOT NULL, count BIGINT NOT NULL, record BLOB NOT NULL);
+`, `
+INSERT INTO meta (name, number) VALUES ('place', 0);
+CREATE TABLE messages (seq INTEGER PRIMARY KEY, queue TEXT NOT NULL, record BLOB NOT NULL, tries BLOB, body BLOB NOT NULL);
+CREATE TABLE dead_letters (seq INTEGER PRIMARY KEY, queue TEXT NOT NULL, id TEXT NOT NULL, record BLOB NOT NULL, body BLOB NOT NULL);
+CREATE INDEX dead_letters_queue ON dead_letters (queue, seq);
+CREATE INDEX dead_letters_id ON dead_letters (queue, id);
+CREATE TABLE message_ids (queue TEXT NOT NULL, id TEXT NOT NULL, expires BIGINT NOT NULL, record BLOB NOT NULL, PRIMARY KEY (queue, id)) WITHOUT ROWID;
+CREATE INDEX message_ids_expires ON message_ids (expires);
 `}
 
 // migrate brings the file to this version's format.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -18,7 +19,7 @@ import (
 const CodeUnavailable = "store_unavailable"
 
 // SQLite is the durable Store: one database file, and beside it what its engine needs. What was
-// acknowledged (Commit, SaveOverrides, SetCheckpoint) is on the disk. Everything else is written
+// acknowledged (Commit, WriteQueues, SaveOverrides, SetCheckpoint) is on the disk. Everything else is written
 // in the same transactions, in order, without anybody waiting for it; a host that is killed loses the last
 // few milliseconds of that. What is live is kept in memory as well; history is not. Make one with Open.
 //
@@ -33,6 +34,7 @@ type SQLite struct {
 	read     *sql.DB
 	kinds    *kinds
 	acked    *ackedMark
+	answers  answers
 
 	wake  chan struct{} // something is to be written
 	hurry chan struct{} // somebody waits for it
@@ -43,20 +45,24 @@ type SQLite struct {
 	lastEvent atomic.Uint64 // the newest that was handed out
 	baseEvent uint64        // before the first of this life
 
-	mu        sync.Mutex // guards everything below, for short moments only
-	seq       uint64     // place of the newest record: microseconds, never less than the clock's
-	eventSeq  uint64
-	version   uint64 // of the last checkpoint value that was written; never given out twice
-	live      map[string]*item[task.Run]
-	liveAll   ledger[task.Run]
-	tasks     map[string]*past
-	published map[string]map[string]task.Published
-	pending   *batch // collects
-	inflight  *batch // is being written; nil when none is
-	fence     error  // why nothing can be written
-	lost      gap
-	closed    bool
-	sweepAt   time.Time
+	mu         sync.Mutex // guards everything below, for short moments only
+	seq        uint64     // place of the newest record: microseconds, never less than the clock's
+	eventSeq   uint64
+	messageSeq uint64                      // place of the newest message or dead letter
+	bounds     map[string]task.DeadLetters // by queue
+	dead       map[string]int              // dead letters by queue
+	version    uint64                      // of the last checkpoint value that was written; never given out twice
+	live       map[string]*item[task.Run]
+	liveAll    ledger[task.Run]
+	tasks      map[string]*past
+	published  map[string]map[string]task.Published
+	pending    *batch // collects
+	inflight   *batch // is being written; nil when none is
+	fence      error  // why nothing can be written
+	scarce     error  // why nothing is acknowledged that needs room
+	lost       gap
+	closed     bool
+	sweepAt    time.Time
 }
 
 var _ Store = (*SQLite)(nil)
@@ -74,13 +80,14 @@ type past struct {
 type tuning struct {
 	busy    time.Duration // how long another process's lock is waited for
 	pace    time.Duration // between transactions that nobody waits for
+	room    time.Duration // between looks at how much of the disk is free
 	retry   time.Duration // between tries while nothing can be written, at first
 	backlog int           // records that are held back at most
 	many    int           // of search
 	look    int           // of search
 }
 
-var usual = tuning{busy: 5 * time.Second, pace: 5 * time.Millisecond, retry: 200 * time.Millisecond, backlog: 20_000, many: 24, look: 2000}
+var usual = tuning{busy: 5 * time.Second, pace: 5 * time.Millisecond, room: time.Second, retry: 200 * time.Millisecond, backlog: 20_000, many: 24, look: 2000}
 
 // Open opens the store in the file, and makes it if it is not there. It refuses a file that is damaged, that is
 // not a store, or that a newer version has written; the message names the file and what to do.
@@ -95,7 +102,7 @@ func open(path string, o Options, t tuning) (_ *SQLite, err error) {
 		opts: o, log: o.Log, path: path, tune: t,
 		wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 		live: map[string]*item[task.Run]{}, tasks: map[string]*past{}, published: map[string]map[string]task.Published{},
-		kinds: newKinds(), pending: newBatch(),
+		kinds: newKinds(), pending: newBatch(), bounds: map[string]task.DeadLetters{}, dead: map[string]int{},
 	}
 	defer func() {
 		if err != nil {
@@ -120,6 +127,7 @@ func open(path string, o Options, t tuning) (_ *SQLite, err error) {
 		return nil, err
 	}
 	s.signal(s.wake) // to look after what is over its bounds
+	s.lookForRoom()
 	go s.run(w)
 	return s, nil
 }
@@ -155,6 +163,9 @@ func (s *SQLite) recover(ctx context.Context, w *writer) error {
 	s.eventSeq = s.baseEvent
 	s.lastEvent.Store(s.baseEvent)
 	if err := s.recoverTasks(ctx, w); err != nil {
+		return err
+	}
+	if err := s.recoverQueues(ctx, w); err != nil {
 		return err
 	}
 	return s.recoverLive(ctx, w)
@@ -261,13 +272,13 @@ func micros(t time.Time) uint64 { return uint64(max(0, t.UnixMicro())) }
 func (s *SQLite) Ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.fence
+	return cmp.Or(s.fence, s.scarce)
 }
 
 // Flush returns when everything that was saved before is on the disk and its events have been told. It fails while
 // nothing can be written, and when ctx ends.
 func (s *SQLite) Flush(ctx context.Context) error {
-	return s.do(ctx, &op{do: func(context.Context, *tx) error { return nil }}, nil)
+	return s.do(ctx, &op{do: func(context.Context, *tx) error { return nil }, small: true}, nil)
 }
 
 // Close writes what is held back, and ends. What is saved after it is not kept. It may be called again.
@@ -280,6 +291,7 @@ func (s *SQLite) Close() error {
 		close(s.quit)
 	}
 	<-s.done
+	s.answers.wait()
 	return s.final
 }
 

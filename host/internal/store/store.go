@@ -15,6 +15,7 @@ type Store interface {
 	task.Journal
 	task.Values
 	task.Library
+	task.QueueStore
 	Events
 	// SetKeep bounds what is remembered of a task from now on; without it Options.Keep holds.
 	SetKeep(taskName string, k task.Keep)
@@ -38,10 +39,15 @@ type Options struct {
 	KeepTotal int                // ended runs in all, and slot records in all; 100,000
 	KeepBytes int64              // of ended runs in all, inputs and results included; 256 MiB, 10 GiB on a disk
 	Ring      int                // events that can be replayed; 16,384
+	Reserve   int64              // bytes of the disk that are left free, see Room; negative is none
+	Room      Room               // looks at the disk
 	Publish   func([]task.Event) // takes committed events in order; it must not block, call the store or keep the slice
 	Now       func() time.Time   // time.Now
 	Log       hclog.Logger       // what an operator should know; nowhere
 }
+
+// Room tells how many bytes of the file system that a directory lies on can still be written, and its size.
+type Room func(dir string) (free, size int64, err error)
 
 func (o Options) withDefaults() Options {
 	if o.KeepTotal <= 0 {
@@ -52,6 +58,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Ring <= 0 {
 		o.Ring = 16 << 10
+	}
+	if o.Room == nil {
+		o.Room = statfs
 	}
 	if o.Publish == nil {
 		o.Publish = func([]task.Event) {}

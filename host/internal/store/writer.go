@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,8 @@ func (s *SQLite) run(w *writer) {
 	ctx := context.Background()
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
+	room := time.NewTicker(cmp.Or(s.tune.room, usual.room))
+	defer room.Stop()
 	pause := s.tune.retry
 	var retry <-chan time.Time // set while nothing can be written
 	var last time.Time
@@ -37,6 +40,9 @@ func (s *SQLite) run(w *writer) {
 			s.mu.Lock()
 			s.sweepAt = time.Time{}
 			s.mu.Unlock()
+		case <-room.C:
+			s.lookForRoom()
+			continue
 		case <-retry:
 			pause = min(2*pause, maxBackoff)
 		case <-s.quit:
@@ -140,7 +146,7 @@ func (s *SQLite) wrote(w *writer, b *batch, more bool) {
 	s.mu.Lock()
 	s.inflight = nil
 	for _, o := range b.ops {
-		if o.after != nil {
+		if o.after != nil && o.refused == nil {
 			o.after()
 		}
 	}
@@ -155,6 +161,7 @@ func (s *SQLite) wrote(w *writer, b *batch, more bool) {
 		for name := range b.prune {
 			s.pending.prune[name] = true
 		}
+		s.pending.queues = s.pending.queues || b.queues
 		s.signal(s.wake)
 	}
 	s.mu.Unlock()
@@ -162,9 +169,24 @@ func (s *SQLite) wrote(w *writer, b *batch, more bool) {
 		s.log.Info("the store takes writes again", "file", s.path)
 	}
 	s.hand(b.events, b.told)
-	for _, o := range b.ops {
-		o.done <- nil
+	s.answer(b.ops, nil)
+}
+
+// answer tells who waits how it ended.
+func (s *SQLite) answer(ops []*op, err error) {
+	var told []answer
+	for _, o := range ops {
+		end := err
+		if err == nil {
+			end = o.refused
+		}
+		if o.told != nil {
+			told = append(told, answer{o.told, end})
+		} else {
+			o.done <- end
+		}
 	}
+	s.answers.add(told...)
 }
 
 // hand gives events to the feed.
@@ -212,9 +234,7 @@ func (s *SQLite) failed(b *batch, err error) {
 	if len(untold) > 0 {
 		s.opts.Publish(untold)
 	}
-	for _, o := range waiting {
-		o.done <- refusal
-	}
+	s.answer(waiting, refusal)
 	s.tell()
 }
 
@@ -232,25 +252,14 @@ const maxBacklogBytes = 64 << 20
 // do writes something and waits until it is on the disk.
 func (s *SQLite) do(ctx context.Context, o *op, check func() error) error {
 	o.done = make(chan error, 1)
-	s.mu.Lock()
-	err := ctx.Err()
-	switch {
-	case err != nil:
-	case s.closed:
-		err = errClosed
-	case s.fence != nil:
-		err = s.fence
-	case check != nil:
-		err = check()
-	}
-	if err != nil {
-		s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s.pending.ops = append(s.pending.ops, o)
-	s.mu.Unlock()
-	s.signal(s.wake)
+	if err := s.submit(o, check); err != nil {
+		return err
+	}
 	s.signal(s.hurry)
+	var err error
 	select {
 	case err = <-o.done:
 		return err
@@ -260,6 +269,27 @@ func (s *SQLite) do(ctx context.Context, o *op, check func() error) error {
 		}
 		return <-o.done // it is being written: say how that ends
 	}
+}
+
+// submit adds a write to the next batch, or says why it is refused.
+func (s *SQLite) submit(o *op, check func() error) (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		err = errClosed
+	case s.fence != nil:
+		err = s.fence
+	case s.scarce != nil && !o.small:
+		err = s.scarce
+	case check != nil:
+		err = check()
+	}
+	if err == nil {
+		s.pending.ops = append(s.pending.ops, o)
+		s.signal(s.wake)
+	}
+	return err
 }
 
 // end writes the rest and closes everything. History over its bounds waits for the next opening.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 	"unicode"
@@ -15,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/taskhost/taskhost/sdk/schema"
+	"github.com/taskhost/taskhost/sdk/wire"
 	"github.com/taskhost/taskhost/sdk/wire/taskv1"
 )
 
@@ -60,12 +63,22 @@ type Handle struct {
 	killAt   time.Time // when the cancel turns into a kill
 	values   map[string][]byte
 	flush    []func(context.Context) error
+
+	intake *intake       // of a run that consumes, otherwise nil
+	ids    *ids          // of what it emits; nil where the type has no outputs
+	saving chan struct{} // holds one token: of the commits that save, one is under way
 }
 
 // newRun makes the handle of one attempt.
 func newRun(i *instance, q *taskv1.RunStart) *Handle {
 	h := &Handle{inst: i, task: i.own.task, run: q.GetRun(), Start: q, stopping: make(chan struct{}), timeout: At(q.GetDeadline())}
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
+	if len(i.typ.Description.Outputs) > 0 {
+		saves, _ := strconv.ParseUint(string(q.GetValues()[wire.SavesKey]), 10, 64) // none is 0
+		h.ids = newIDs("run "+h.run, saves)
+		h.saving = make(chan struct{}, 1)
+	}
+	h.intake = newIntake(h)
 	return h
 }
 
@@ -76,6 +89,12 @@ func (h *Handle) execute() {
 	defer func() { h.finish(result, err, time.Now()) }()
 	h.inst.out.add(&taskv1.PluginFrame{Body: &taskv1.PluginFrame_RunEntered{RunEntered: &taskv1.RunEntered{Run: h.run, At: time.Now().UnixNano()}}})
 	err = guard(func() error {
+		switch {
+		case h.intake != nil:
+			return h.intake.run(h.ctx)
+		case h.inst.typ.Handle != nil:
+			return noConsume(h.Type())
+		}
 		var err error
 		result, err = h.inst.typ.Run(h.ctx, h, h.inst.object, h.Start.GetInput())
 		return err
@@ -179,6 +198,13 @@ func (h *Handle) Stopped() bool {
 	}
 }
 
+// isStopped is Stopped for the SDK's own use: it is no look of author code.
+func (h *Handle) isStopped() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.stopped
+}
+
 // Deadline is when the stage that the run is in ends.
 func (h *Handle) Deadline() (time.Time, bool) {
 	h.mu.Lock()
@@ -277,6 +303,27 @@ func (h *Handle) Extend(d time.Duration) bool {
 
 // Commit applies all of ops or none; they are durable when it returns nil.
 func (h *Handle) Commit(ctx context.Context, ops []*taskv1.Op) error {
+	if h.ids == nil || h.run == "" || !isSaving(ops) {
+		return h.commit(ctx, ops, h.ids)
+	}
+	// One after the other: the number of those before must be exact, or a message could be taken for another.
+	select {
+	case h.saving <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-h.saving }()
+	saves := strconv.AppendUint(nil, h.ids.saves()+1, 10)
+	count := &taskv1.Op{Op: &taskv1.Op_SaveRun{SaveRun: &taskv1.Save{Key: wire.SavesKey, Value: saves}}}
+	if err := h.commit(ctx, ops, h.ids, count); err != nil {
+		return err
+	}
+	h.ids.saved()
+	return nil
+}
+
+// commit applies the author's ops, whose emits get ids from names, and more beside them.
+func (h *Handle) commit(ctx context.Context, ops []*taskv1.Op, names *ids, more ...*taskv1.Op) error {
 	if len(ops) == 0 {
 		return nil
 	}
@@ -286,6 +333,19 @@ func (h *Handle) Commit(ctx context.Context, ops []*taskv1.Op) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if names == nil {
+		return h.apply(ctx, ops)
+	}
+	named, taken := names.name(ops)
+	if err := h.apply(ctx, append(slices.Clip(named), more...)); err != nil {
+		names.giveBack(taken)
+		return err
+	}
+	return nil
+}
+
+// apply sends a commit and waits for its answer.
+func (h *Handle) apply(ctx context.Context, ops []*taskv1.Op) error {
 	commit := &taskv1.Commit{Run: h.run, Ops: ops}
 	if err := h.inst.fits("the commit", proto.Size(commit)); err != nil {
 		return err
@@ -309,8 +369,8 @@ func (h *Handle) checkOps(ops []*taskv1.Op) error {
 	if h.isOver() {
 		return errEnded
 	}
-	if len(ops) > maxOps {
-		return fmt.Errorf("%d operations are too many for one commit, the limit is %d", len(ops), maxOps)
+	if err := checkCount(len(ops)); err != nil {
+		return err
 	}
 	for _, op := range ops {
 		switch op := op.GetOp().(type) {
@@ -321,6 +381,9 @@ func (h *Handle) checkOps(ops []*taskv1.Op) error {
 		case *taskv1.Op_SaveRun:
 			if err := checkKey(op.SaveRun.GetKey()); err != nil {
 				return err
+			}
+			if op.SaveRun.GetKey() == wire.SavesKey {
+				return fmt.Errorf("the key %q is used by the SDK: take another", wire.SavesKey)
 			}
 			if h.run == "" {
 				return errors.New("a run-scoped value needs a run")
@@ -338,11 +401,21 @@ func (h *Handle) checkOps(ops []*taskv1.Op) error {
 	return nil
 }
 
+func checkCount(ops int) error {
+	if ops > maxOps {
+		return fmt.Errorf("%d operations are too many for one commit, the limit is %d", ops, maxOps)
+	}
+	return nil
+}
+
 // checkEmit finds an output that the type does not declare, which is a mistake of
 // its author that no wiring can mend.
 func (h *Handle) checkEmit(e *taskv1.Emit) error {
 	if !utf8.ValidString(e.GetId()) || !utf8.ValidString(e.GetKey()) || len(e.GetId()) > maxKey || len(e.GetKey()) > maxKey {
 		return fmt.Errorf("the id and key of a message must be UTF-8 of at most %d bytes", maxKey)
+	}
+	if strings.HasPrefix(e.GetId(), derived) {
+		return fmt.Errorf("the id %.40q begins with %q, as only those do that are derived for messages without one", e.GetId(), derived)
 	}
 	var names []string
 	for _, o := range h.inst.typ.Description.Outputs {
@@ -363,7 +436,7 @@ func (h *Handle) noteSaved(ops []*taskv1.Op) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, op := range ops {
-		if save := op.GetSaveRun(); save != nil {
+		if save := op.GetSaveRun(); save != nil && save.GetKey() != wire.SavesKey {
 			if h.values == nil {
 				h.values = make(map[string][]byte)
 			}
@@ -396,6 +469,9 @@ func (h *Handle) Load(ctx context.Context, key string) (value []byte, found bool
 func (h *Handle) LoadRun(key string) (value []byte, found bool, err error) {
 	if h.run == "" {
 		return nil, false, errors.New("a run-scoped value needs a run")
+	}
+	if key == wire.SavesKey {
+		return nil, false, nil
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -93,6 +94,9 @@ func newInstance(s *Server, t *Type, q *taskv1.ConfigureRequest, log hclog.Logge
 	i.own = &Handle{inst: i, task: q.GetTask(), ctx: i.ctx, stopping: i.stopping}
 	if i.own.task == "" {
 		i.own.task = i.name
+	}
+	if len(t.Description.Outputs) > 0 {
+		i.own.ids = newIDs("process "+rand.Text(), 0) // what belongs to no run is never done again
 	}
 	return i
 }
@@ -242,6 +246,16 @@ func (i *instance) start(q *taskv1.RunStart) {
 		}
 	}
 	go h.execute()
+}
+
+// deliver hands messages to the run that they are for. When it has ended, the host has taken them back.
+func (i *instance) deliver(q *taskv1.Deliver) {
+	i.mu.Lock()
+	h := i.live
+	i.mu.Unlock()
+	if h != nil && h.run == q.GetRun() && h.intake != nil {
+		h.intake.deliver(q.GetMessages())
+	}
 }
 
 // finish reports a run. The result follows everything that the run has sent.

@@ -134,6 +134,8 @@ func (i *instance) receive(f *taskv1.HostFrame) {
 		i.call(body.MethodCall)
 	case *taskv1.HostFrame_Reply:
 		i.answered(body.Reply)
+	case *taskv1.HostFrame_Deliver:
+		i.deliver(body.Deliver)
 	case *taskv1.HostFrame_SetLevel:
 		if l := hclog.LevelFromString(body.SetLevel.GetLevel()); l != hclog.NoLevel {
 			i.log.SetLevel(l)

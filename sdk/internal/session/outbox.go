@@ -37,11 +37,14 @@ type outbox struct {
 	added     uint64 // to queue, ever
 	taken     uint64 // from queue, ever
 	loose     []*frame
-	latest    map[string]*frame // those of loose by their key
-	burst     int               // how many of loose may be sent now
-	flushed   time.Time         // when the last burst began
-	requests  int               // those of queue that count against outboxRequests
-	kept      []*taskv1.PluginFrame
+	latest    map[string]*frame       // those of loose by their key
+	burst     int                     // how many of loose may be sent now
+	flushed   time.Time               // when the last burst began
+	requests  int                     // those of queue that count against outboxRequests
+	entered   *taskv1.MessagesEntered // the last of queue, while it may grow
+	settled   *taskv1.MessagesHandled // the last of queue after entered, while it may grow
+	kept      []*taskv1.PluginFrame   // from keptHead on
+	keptHead  int
 	seq       uint64 // of the last frame sent
 	forgotten uint64 // highest seq that was dropped from kept without an acknowledgement
 	finished  bool
@@ -73,6 +76,50 @@ func (o *outbox) add(body *taskv1.PluginFrame) {
 func (o *outbox) push(f *frame) {
 	o.queue = append(o.queue, f)
 	o.added++
+}
+
+// maxTags bounds the messages of one frame that others may join.
+const maxTags = 1000
+
+// enter says that a handler is entered with messages. What waits to be sent of that kind grows: a host that is behind
+// gets few frames with much in them.
+func (o *outbox) enter(run string, messages []*taskv1.Delivery) {
+	o.mu.Lock()
+	e := o.entered
+	grows := e != nil && e.Run == run && len(e.Tags)+len(messages) <= maxTags
+	if !grows {
+		e = &taskv1.MessagesEntered{Run: run}
+		o.push(&frame{body: &taskv1.PluginFrame{Body: &taskv1.PluginFrame_MessagesEntered{MessagesEntered: e}}})
+		// What is settled from here on may not come before this.
+		o.entered, o.settled = e, nil
+	}
+	for _, m := range messages {
+		e.Tags = append(e.Tags, m.GetTag())
+	}
+	o.mu.Unlock()
+	if !grows {
+		o.signal()
+	}
+}
+
+// settle says what became of messages. Those that nothing is said or committed of travel together.
+func (o *outbox) settle(m *taskv1.MessagesHandled) {
+	plain := len(m.GetOps()) == 0 && len(m.GetMessages()) == 1 && m.Messages[0].GetMessage() == "" && m.Messages[0].GetStack() == ""
+	o.mu.Lock()
+	s := o.settled
+	grows := plain && s != nil && s.Run == m.Run && len(s.Messages) < maxTags
+	if grows {
+		s.Messages = append(s.Messages, m.Messages[0])
+	} else {
+		o.push(&frame{body: &taskv1.PluginFrame{Body: &taskv1.PluginFrame_MessagesHandled{MessagesHandled: m}}})
+		if plain {
+			o.settled = m
+		}
+	}
+	o.mu.Unlock()
+	if !grows {
+		o.signal()
+	}
 }
 
 // report adds a loose frame, or replaces the value of the one with the same key. It
@@ -137,19 +184,27 @@ func (o *outbox) signal() {
 func (o *outbox) acknowledge(seq uint64) {
 	o.mu.Lock()
 	n := 0
-	for n < len(o.kept) && o.kept[n].Seq <= seq {
+	for n < len(o.kept)-o.keptHead && o.kept[o.keptHead+n].Seq <= seq {
 		n++
 	}
-	if n > 0 {
-		o.kept = append(o.kept[:0], o.kept[n:]...)
-	}
+	o.forget(n)
 	o.mu.Unlock()
+}
+
+// forget lets go of the oldest n of kept, with mu held.
+func (o *outbox) forget(n int) {
+	clear(o.kept[o.keptHead : o.keptHead+n])
+	if o.keptHead += n; o.keptHead >= outboxKept {
+		rest := copy(o.kept, o.kept[o.keptHead:])
+		clear(o.kept[rest:])
+		o.kept, o.keptHead = o.kept[:rest], 0
+	}
 }
 
 // begin prepares a new session: numbers start again, what was sent is forgotten.
 func (o *outbox) begin() {
 	o.mu.Lock()
-	o.kept, o.seq, o.forgotten = nil, 0, 0
+	o.kept, o.keptHead, o.seq, o.forgotten = nil, 0, 0, 0
 	o.mu.Unlock()
 }
 
@@ -161,7 +216,7 @@ func (o *outbox) since(seq uint64) (again []*taskv1.PluginFrame, ok bool) {
 	if seq < o.forgotten || seq > o.seq {
 		return nil, false
 	}
-	for _, f := range o.kept {
+	for _, f := range o.kept[o.keptHead:] {
 		if f.Seq > seq {
 			again = append(again, f)
 		}
@@ -217,6 +272,16 @@ func (o *outbox) takeQueued() *frame {
 	if o.head == len(o.queue) {
 		o.queue, o.head = o.queue[:0], 0
 	}
+	switch body := f.body.Body.(type) { // what is on its way does not grow any more
+	case *taskv1.PluginFrame_MessagesEntered:
+		if body.MessagesEntered == o.entered {
+			o.entered = nil
+		}
+	case *taskv1.PluginFrame_MessagesHandled:
+		if body.MessagesHandled == o.settled {
+			o.settled = nil
+		}
+	}
 	if f.request {
 		o.requests--
 		if o.requests == outboxRequests-1 {
@@ -230,9 +295,9 @@ func (o *outbox) takeQueued() *frame {
 func (o *outbox) number(f *taskv1.PluginFrame) *taskv1.PluginFrame {
 	o.seq++
 	f.Seq = o.seq
-	if len(o.kept) == outboxKept {
-		o.forgotten = o.kept[0].Seq
-		o.kept = append(o.kept[:0], o.kept[1:]...)
+	if len(o.kept)-o.keptHead == outboxKept {
+		o.forgotten = o.kept[o.keptHead].Seq
+		o.forget(1)
 	}
 	o.kept = append(o.kept, f)
 	return f

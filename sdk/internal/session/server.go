@@ -28,7 +28,10 @@ type Type struct {
 	// Open makes the object that runs and methods share.
 	Open func(ctx context.Context, h *Handle, config any) (any, error)
 	// Run is one attempt: JSON in, JSON out.
-	Run     func(ctx context.Context, h *Handle, object any, input []byte) ([]byte, error)
+	Run func(ctx context.Context, h *Handle, object any, input []byte) ([]byte, error)
+	// Handle is one call of the handler, of a type that consumes: such a type has no Run. Messages that it cannot
+	// read it fails by itself.
+	Handle  func(ctx context.Context, w *Work, object any) error
 	Methods map[string]MethodFunc
 }
 

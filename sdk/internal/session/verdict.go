@@ -126,12 +126,9 @@ func resultOf(run string, result []byte, err, ended error, observed bool) *taskv
 	}
 	v := judge(err)
 	r.Status, r.RetryAfter = v.Status, int64(v.After)
-	r.Message = clip(err.Error(), textLimit)
+	r.Message = clip(textOf(v, err), textLimit)
 	switch v.Status {
 	case taskv1.RunStatus_RUN_STATUS_SKIPPED, taskv1.RunStatus_RUN_STATUS_INTERRUPTED, taskv1.RunStatus_RUN_STATUS_UNHEALTHY:
-		if bare := err == error(v) || err == ErrStopping; bare || v.Note != "" {
-			r.Message = clip(v.Note, textLimit)
-		}
 		r.Result = result // a job that was cut may have a partial result
 	}
 	if errors.Is(err, ErrStopping) {
@@ -147,6 +144,17 @@ func resultOf(run string, result []byte, err, ended error, observed bool) *taskv
 		r.Cause, r.ObservedStop = wordOf(ended), true
 	}
 	return r
+}
+
+// textOf is what people read of an error: its text, or the note of a verdict that is no failure.
+func textOf(v *Verdict, err error) string {
+	switch v.Status {
+	case taskv1.RunStatus_RUN_STATUS_SKIPPED, taskv1.RunStatus_RUN_STATUS_INTERRUPTED, taskv1.RunStatus_RUN_STATUS_UNHEALTHY:
+		if bare := err == error(v) || err == ErrStopping; bare || v.Note != "" {
+			return v.Note
+		}
+	}
+	return err.Error()
 }
 
 // textLimit bounds a text that an author gives for people to read, in bytes.

@@ -34,6 +34,11 @@ type Config struct {
 	// AfterCommit is called when the n-th commit is stored and before it is
 	// answered; false ends the session there. It must not block.
 	AfterCommit func(n int) bool
+	// BeforeAck is called before the n-th acknowledgement of messages is stored; false ends the
+	// session there. It must not block.
+	BeforeAck func(n int) bool
+	// Queue holds the messages of a type that consumes; nil of other types.
+	Queue *Queue
 	// Extend answers a request for more time; nil grants all.
 	Extend func(run string, by time.Duration) bool
 }
@@ -79,6 +84,8 @@ type Host struct {
 	progress Progress
 	ready    []string
 	beats    int
+	consumes string // the run that is attached to the queue
+	acks     int
 }
 
 // Open configures an instance and begins its session. A config that the plugin
@@ -154,17 +161,39 @@ func (h *Host) send(f *taskv1.HostFrame) error {
 // read takes what the plugin sends until the session ends.
 func (h *Host) read() {
 	defer close(h.done)
+	defer func() { h.detach(h.consuming(), true) }()
 	for {
 		f, err := h.stream.Recv()
 		if err != nil {
 			h.ended(err)
 			return
 		}
+		h.detach(f.GetRunResult().GetRun(), false)
 		h.take(f)
 		if !h.answer(f) { // may block in Send, but never for good: the plugin always reads
 			h.ended(errors.New("cut"))
 			return
 		}
+	}
+}
+
+// consuming is the run that handles messages; "" is none.
+func (h *Host) consuming() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.consumes
+}
+
+// detach ends the handling of messages by a run, if that does so.
+func (h *Host) detach(run string, crashed bool) {
+	h.mu.Lock()
+	attached := run != "" && h.consumes == run
+	if attached {
+		h.consumes = ""
+	}
+	h.mu.Unlock()
+	if attached {
+		h.config.Queue.Detach(crashed)
 	}
 }
 
@@ -214,6 +243,45 @@ func (h *Host) take(f *taskv1.PluginFrame) {
 	}
 }
 
+// messages takes what the plugin says of messages; false ends the session.
+func (h *Host) messages(f *taskv1.PluginFrame) bool {
+	q := h.config.Queue
+	if q == nil {
+		return true
+	}
+	switch b := f.GetBody().(type) {
+	case *taskv1.PluginFrame_Credit:
+		q.credit(b.Credit.GetRun(), int(b.Credit.GetWindow()))
+	case *taskv1.PluginFrame_MessagesEntered:
+		q.enter(b.MessagesEntered.GetRun(), b.MessagesEntered.GetTags())
+	case *taskv1.PluginFrame_MessagesHandled:
+		for _, unit := range q.units(b.MessagesHandled) {
+			if !h.settle(unit) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// settle applies one commit of a handler.
+func (h *Host) settle(unit *taskv1.MessagesHandled) bool {
+	if succeeded(unit) {
+		if h.acks++; h.config.BeforeAck != nil && !h.config.BeforeAck(h.acks) {
+			return false
+		}
+	}
+	alive := true
+	h.config.Queue.settle(unit, func(ops []*taskv1.Op) error {
+		n, err := h.store.Commit(unit.GetRun(), ops)
+		if err == nil && h.config.AfterCommit != nil {
+			alive = h.config.AfterCommit(n)
+		}
+		return err
+	})
+	return alive
+}
+
 // answer replies to a request of the plugin; false ends the session.
 func (h *Host) answer(f *taskv1.PluginFrame) bool {
 	var r *taskv1.Reply
@@ -233,7 +301,7 @@ func (h *Host) answer(f *taskv1.PluginFrame) bool {
 		granted := h.config.Extend == nil || h.config.Extend(b.Extend.GetRun(), time.Duration(b.Extend.GetBy()))
 		r = &taskv1.Reply{Id: b.Extend.GetId(), Found: granted}
 	default:
-		return true
+		return h.messages(f)
 	}
 	_ = h.send(&taskv1.HostFrame{Body: &taskv1.HostFrame_Reply{Reply: r}}) // a lost session ends the reader too
 	return true
@@ -245,11 +313,34 @@ func (h *Host) Start(q *taskv1.RunStart) (entered <-chan struct{}, ended <-chan 
 	in, out := make(chan struct{}), make(chan *taskv1.RunResult, 1)
 	h.mu.Lock()
 	h.entered[q.GetRun()], h.runs[q.GetRun()] = in, out
+	consumes := h.config.Queue != nil && q.GetConsume() != nil
+	if consumes {
+		h.consumes = q.GetRun()
+	}
 	h.mu.Unlock()
+	if consumes {
+		h.config.Queue.attach(q.GetRun(), func(messages []*taskv1.Delivery) { h.deliver(q.GetRun(), messages) })
+	}
 	if err := h.send(&taskv1.HostFrame{Body: &taskv1.HostFrame_RunStart{RunStart: q}}); err != nil {
 		return nil, nil, fmt.Errorf("start run: %w", err)
 	}
 	return in, out, nil
+}
+
+// deliverBytes bounds the values of one frame with messages.
+const deliverBytes = 512 << 10
+
+// deliver sends messages; a lost session gives them back.
+func (h *Host) deliver(run string, messages []*taskv1.Delivery) {
+	for len(messages) > 0 {
+		n, size := 0, 0
+		for n == 0 || n < len(messages) && size+len(messages[n].GetValue()) <= deliverBytes {
+			size += len(messages[n].GetValue())
+			n++
+		}
+		_ = h.send(&taskv1.HostFrame{Body: &taskv1.HostFrame_Deliver{Deliver: &taskv1.Deliver{Run: run, Messages: messages[:n]}}})
+		messages = messages[n:]
+	}
 }
 
 // CallError is what a method failed with.

@@ -2,7 +2,7 @@ package solo
 
 import (
 	"encoding/json"
-	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -17,14 +17,23 @@ type Message struct {
 }
 
 // Store is what outlives a process: the checkpoint, run-scoped values and emitted
-// messages. It is safe for concurrent use; its zero value is empty and accepts no emits.
+// messages, whose ids it remembers. It is safe for concurrent use; its zero value is empty and accepts no emits.
 type Store struct {
 	mu         sync.Mutex
 	checkpoint map[string]json.RawMessage
 	runs       map[string]map[string]json.RawMessage
 	messages   []Message
+	ids        map[[2]string]string // value by output and id
 	commits    int
 	wired      bool
+	emitted    func(Message)
+}
+
+// OnEmit has each called with every message that is committed. It must not use the store.
+func (s *Store) OnEmit(each func(Message)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.emitted = each
 }
 
 // Wire makes every output accept messages.
@@ -49,8 +58,8 @@ func (s *Store) Commit(run string, ops []*taskv1.Op) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, op := range ops {
-		if op.GetEmit() != nil && !s.wired {
-			return s.commits, errors.New("output \"" + op.GetEmit().GetOutput() + "\" is not wired to a queue")
+		if err := s.checkEmit(op.GetEmit()); err != nil {
+			return s.commits, err
 		}
 	}
 	if s.checkpoint == nil {
@@ -71,12 +80,43 @@ func (s *Store) Commit(run string, ops []*taskv1.Op) (int, error) {
 		case *taskv1.Op_Delete:
 			delete(s.checkpoint, op.Delete)
 		case *taskv1.Op_Emit:
-			e := op.Emit
-			s.messages = append(s.messages, Message{Output: e.GetOutput(), ID: e.GetId(), Key: e.GetKey(), Value: e.GetValue()})
+			s.emit(op.Emit)
 		}
 	}
 	s.commits++
 	return s.commits, nil
+}
+
+// checkEmit and emit are called with mu held. An id that was there is a duplicate, with another value a mistake.
+func (s *Store) checkEmit(e *taskv1.Emit) error {
+	if e == nil {
+		return nil
+	}
+	if !s.wired {
+		return fmt.Errorf("output %q is not wired to a queue", e.GetOutput())
+	}
+	if value, there := s.ids[[2]string{e.GetOutput(), e.GetId()}]; there && value != string(e.GetValue()) {
+		return fmt.Errorf("the id %q was used for another message to output %q", e.GetId(), e.GetOutput())
+	}
+	return nil
+}
+
+func (s *Store) emit(e *taskv1.Emit) {
+	if e.GetId() != "" {
+		key := [2]string{e.GetOutput(), e.GetId()}
+		if _, there := s.ids[key]; there {
+			return
+		}
+		if s.ids == nil {
+			s.ids = make(map[[2]string]string)
+		}
+		s.ids[key] = string(e.GetValue())
+	}
+	m := Message{Output: e.GetOutput(), ID: e.GetId(), Key: e.GetKey(), Value: e.GetValue()}
+	s.messages = append(s.messages, m)
+	if s.emitted != nil {
+		s.emitted(m)
+	}
 }
 
 // Load reads one value of the checkpoint.

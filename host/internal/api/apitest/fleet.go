@@ -23,14 +23,15 @@ type Fleet struct {
 	mu    sync.Mutex
 	defs  map[string]task.Definition
 	// Commands are all that were given, in order.
-	commands []task.Command
-	slots    int // given out
+	commands   []task.Command
+	generation task.Generation
+	slots      int // given out
 }
 
 var _ api.Fleet = (*Fleet)(nil)
 
-func newFleet(s *store.Memory, defs []task.Definition) *Fleet {
-	f := &Fleet{store: s, defs: map[string]task.Definition{}}
+func newFleet(s *store.Memory, defs []task.Definition, queues []task.Queue) *Fleet {
+	f := &Fleet{store: s, defs: map[string]task.Definition{}, generation: task.Generation{Number: 1, Digest: "9f31c2", Tasks: defs, Queues: queues}}
 	for _, d := range defs {
 		f.defs[d.Name] = d
 		st := task.Status{Task: d.Name, Generation: 1, State: task.Idle, Since: Epoch, Health: task.Health{OK: true}, Ready: true}
@@ -46,6 +47,13 @@ func newFleet(s *store.Memory, defs []task.Definition) *Fleet {
 		}
 	}
 	return f
+}
+
+// Generation is always the first.
+func (f *Fleet) Generation() task.Generation {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.generation
 }
 
 // Definitions lists the tasks by name.
@@ -66,6 +74,16 @@ func (f *Fleet) Definition(name string) (task.Definition, bool) {
 	defer f.mu.Unlock()
 	d, ok := f.defs[name]
 	return d, ok
+}
+
+// Remove takes a task out of the configuration, in a new generation; its history stays.
+func (f *Fleet) Remove(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.defs, name)
+	f.store.RemoveStatus(name)
+	f.generation.Number++
+	f.generation.Tasks = slices.DeleteFunc(slices.Clone(f.generation.Tasks), func(d task.Definition) bool { return d.Name == name })
 }
 
 // Commands are all commands that the fleet got.

@@ -23,19 +23,24 @@ import (
 	"github.com/taskhost/taskhost/sdk/wire"
 )
 
-// Token is what TCP callers must send.
-const Token = "th_0123456789abcdef0123456789abcdef"
+// Token is what TCP callers must send, Producer what those send who only post messages.
+const (
+	Token    = "th_0123456789abcdef0123456789abcdef"
+	Producer = "th_fedcba9876543210fedcba9876543210"
+)
 
 // Live is an API that answers on a Unix socket and on TCP.
 type Live struct {
-	API   *api.API
-	Fleet *Fleet
-	Host  *Host
-	Logs  *Logs
-	Store *store.Memory
-	Feed  *feed.Feed
-	Unix  string // unix:PATH
-	TCP   string // 127.0.0.1:PORT
+	API     *api.API
+	Fleet   *Fleet
+	Host    *Host
+	Logs    *Logs
+	Store   *store.Memory
+	Feed    *feed.Feed
+	Queues  *Queues
+	Unix    string // unix:PATH
+	TCP     string // 127.0.0.1:PORT
+	Ingress string // likewise, of the ingress
 }
 
 // Start serves a live API until the test ends. Dir is where its socket lies; "" is a new one.
@@ -64,12 +69,13 @@ func Start(t testing.TB, dir string, change ...func(*api.Config)) *Live {
 func Serve(dir string, change ...func(*api.Config)) (l *Live, stop func() error, err error) {
 	l = &Live{Feed: feed.New(), Logs: &Logs{}, Host: &Host{}}
 	l.Store = store.NewMemory(store.Options{Publish: l.Feed.Publish, Now: func() time.Time { return Epoch }})
-	l.Fleet = newFleet(l.Store, Definitions())
+	l.Fleet = newFleet(l.Store, Definitions(), QueueDefinitions())
+	l.Queues = NewQueues(QueueDefinitions())
 	l.Store.Publish("clock", "tick", json.RawMessage("120"), Epoch)
 	l.Store.Publish("quick", "status", json.RawMessage("200"), Epoch)
 	c := api.Config{
 		Fleet: l.Fleet, Host: l.Host, Library: l.Store, Feed: l.Feed, Replay: l.Store, Logs: l.Logs, Plugins: Plugins{},
-		Token: api.NewToken("admin", Token), Log: hclog.NewNullLogger(), Now: func() time.Time { return Epoch },
+		Queues: l.Queues, Token: api.NewToken("admin", Token), Produce: []api.Token{api.NewProducerToken("shop", Producer)}, Log: hclog.NewNullLogger(), Now: func() time.Time { return Epoch },
 	}
 	for _, f := range change {
 		f(&c)
@@ -77,7 +83,7 @@ func Serve(dir string, change ...func(*api.Config)) (l *Live, stop func() error,
 	l.API = api.New(c)
 	ctx, cancel := context.WithCancel(context.Background())
 	var listeners []net.Listener
-	for _, addr := range []string{"unix:" + filepath.Join(dir, "admin.sock"), "127.0.0.1:0"} {
+	for _, addr := range []string{"unix:" + filepath.Join(dir, "admin.sock"), "127.0.0.1:0", "127.0.0.1:0"} {
 		listener, err := api.Listen(ctx, addr)
 		if err != nil {
 			cancel()
@@ -85,10 +91,11 @@ func Serve(dir string, change ...func(*api.Config)) (l *Live, stop func() error,
 		}
 		listeners = append(listeners, listener)
 	}
-	l.Unix, l.TCP = "unix:"+filepath.Join(dir, "admin.sock"), listeners[1].Addr().String()
-	served := make(chan error, 1)
-	go func() { served <- l.API.Serve(ctx, listeners...) }()
-	return l, func() error { cancel(); return <-served }, nil
+	l.Unix, l.TCP, l.Ingress = "unix:"+filepath.Join(dir, "admin.sock"), listeners[1].Addr().String(), listeners[2].Addr().String()
+	served := make(chan error, 2)
+	go func() { served <- l.API.Serve(ctx, listeners[:2]...) }()
+	go func() { served <- l.API.ServeIngress(ctx, listeners[2]) }()
+	return l, func() error { cancel(); return errors.Join(<-served, <-served) }, nil
 }
 
 // Definitions are the tasks of the fleet.
@@ -106,6 +113,10 @@ func Definitions() []task.Definition {
 	}
 	return []task.Definition{
 		named("clock", func(d *task.Definition) { d.Mode, d.Type = task.Continuous, "daemon" }),
+		named("loader", func(d *task.Definition) {
+			d.Mode, d.Type, d.Consume = task.Continuous, "fetch", &task.Consume{Queue: "urls", Concurrency: 8}
+			d.Outputs = map[string]string{"pages": "pages"}
+		}),
 		named("quick", func(d *task.Definition) {
 			d.Mode, d.Schedule = task.Periodic, task.Schedule{Every: 30 * time.Second}
 		}),
@@ -131,12 +142,22 @@ type Input struct {
 	Count int    `json:"count,omitempty"`
 }
 
+// Page is what the type fetch handles.
+type Page struct {
+	URL   string `json:"url" pattern:"^https?://"`
+	Depth int    `json:"depth,omitempty"`
+}
+
 // Plugins has the one plugin demo.
 type Plugins struct{}
 
 // Plugins lists it.
 func (Plugins) Plugins() []api.Plugin {
 	input, err := schema.ValueOf[Input]()
+	if err != nil {
+		panic(err)
+	}
+	message, err := schema.ValueOf[Page]()
 	if err != nil {
 		panic(err)
 	}
@@ -153,6 +174,7 @@ func (Plugins) Plugins() []api.Plugin {
 			Types: []wire.Type{
 				{Name: "job", Doc: "a job", Modes: []string{"periodic", "on_demand"}, Config: body, Input: &input},
 				{Name: "daemon", Modes: []string{"continuous"}, Config: body, Methods: []wire.Method{{Name: "echo", Doc: "says it again"}, {Name: "hang"}}},
+				{Name: "fetch", Doc: "fetches pages", Modes: []string{"continuous"}, Config: body, Message: &message},
 			},
 		}},
 	}

@@ -22,9 +22,17 @@ type Config struct {
 func main() {
 	task.Serve(task.Plugin{
 		Name: "probe", Version: "1", Doc: "Notes when it is called.",
-		Types: []task.Type{task.OpenPeriodic("probe", open)},
+		Types: []task.Type{task.OpenPeriodic("probe", open), task.Consumer("handle", handle)},
 	})
 }
+
+// Work is a message of the queue benchmark.
+type Work struct {
+	N    int    `json:"n"`
+	Text string `json:"text"`
+}
+
+func handle(context.Context, *task.Host, struct{}, *task.Message[Work]) error { return nil }
 
 // kept is how many runs a process notes; later ones are not noted.
 const kept = 8192

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// messageSize is the body of each message, in bytes.
+const messageSize = 512
+
+// queueing is row 6: messages over HTTP into a queue, and through it to a real plugin.
+func (b *bench) queueing(ctx context.Context) ([]budget, error) {
+	b.sayf("%d messages through a queue for each of 1, 8, 32 and 256 posters", b.posts)
+	h, err := b.startHost(queued)
+	if err != nil {
+		return nil, err
+	}
+	lines, err := b.queueLines(ctx, h)
+	return lines, errors.Join(err, h.finish())
+}
+
+// queued are the queues of row 6 and what handles one of them.
+var queued = group{extra: `
+queue "work" {
+  max_messages = 1000000
+}
+queue "idle" {
+  max_messages = 1000000
+}
+task "handle" {
+  plugin = "probe"
+  type   = "handle"
+  continuous {}
+  consume "work" {
+    concurrency = 16
+  }
+}
+`}
+
+func (b *bench) queueLines(ctx context.Context, h *host) ([]budget, error) {
+	up, cancel := context.WithTimeout(ctx, b.patient)
+	defer cancel()
+	if err := h.ready(up); err != nil {
+		return nil, err
+	}
+	synced, err := fsyncs(filepath.Dir(h.notes), 500)
+	if err != nil {
+		return nil, err
+	}
+	alone, err := h.intake("idle").postAll(ctx, 1, 500, sized)
+	if err != nil {
+		return nil, err
+	}
+	lines := []budget{{row: 6, name: "post alone, one poster, p50", measured: timeOf(newFigures(alone).median()), floor: timeOf(newFigures(synced).median()),
+		ratio: 3, note: "floor: one write and fsync on the same disk"}}
+	done := 0
+	for _, posters := range []int{1, 8, 32, 256} {
+		count := b.posts
+		if posters == 1 {
+			count /= 8
+		}
+		began := time.Now()
+		if _, err := h.intake("work").postAll(ctx, posters, count, sized); err != nil {
+			return nil, err
+		}
+		done += count
+		if err := h.acknowledged(ctx, "work", done); err != nil {
+			return nil, err
+		}
+		line := budget{row: 6, name: fmt.Sprintf("post → handled → acked, %d posters", posters), measured: rateOf(count, time.Since(began)),
+			note: fmt.Sprintf("%d messages of %d bytes", count, messageSize)}
+		if posters == 32 {
+			line.limit, line.atLeast = quantity{10000, perSecond}, true
+		}
+		lines = append(lines, line)
+	}
+	return lines, nil
+}
+
+// intake is a queue of the host, over its socket.
+func (h *host) intake(queue string) *intake {
+	return newIntake("unix", filepath.Join(filepath.Dir(h.notes), "data", "admin.sock"), "/v1/queues/"+queue+"/messages", "")
+}
+
+// acknowledged waits until so many messages of the queue are.
+func (h *host) acknowledged(ctx context.Context, queue string, count int) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		q, err := h.api.Queue(ctx, queue)
+		if err != nil {
+			return err
+		}
+		if int(q.Acknowledged) >= count {
+			return nil
+		}
+		if err := sleep(ctx, time.Millisecond); err != nil {
+			return fmt.Errorf("%d of %d messages are acknowledged: %w", q.Acknowledged, count, err)
+		}
+	}
+}
+
+// sized is a message of messageSize bytes.
+func sized(n int) []byte {
+	head := fmt.Sprintf(`{"n":%d,"text":"`, n)
+	return []byte(head + strings.Repeat("x", messageSize-len(head)-2) + `"}`)
+}
+
+// fsyncs is how long the disk takes to make a page durable, again and again.
+func fsyncs(dir string, count int) ([]time.Duration, error) {
+	f, err := os.CreateTemp(dir, "fsync-")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	page, took := make([]byte, 4096), make([]time.Duration, count)
+	for n := range took {
+		began := time.Now()
+		if _, err := f.Write(page); err != nil {
+			return nil, err
+		}
+		if err := f.Sync(); err != nil {
+			return nil, err
+		}
+		took[n] = time.Since(began)
+	}
+	return took, nil
+}
