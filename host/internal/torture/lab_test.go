@@ -67,7 +67,7 @@ func periodic(every, catchUp, more string) string {
 }
 
 func consume(queue string, n int) string {
-	return fmt.Sprintf("continuous {\n restart {\n policy = \"always\"\n backoff = \"10ms\"\n max_backoff = \"50ms\"\n max_failures = 1000000\n }\n}\nconsume %q {\n concurrency = %d\n}\n", queue, n)
+	return fmt.Sprintf("continuous {\n restart {\n policy = \"always\"\n backoff = \"10ms\"\n max_backoff = \"50ms\"\n max_failures = 10000\n }\n}\nconsume %q {\n concurrency = %d\n}\n", queue, n)
 }
 
 // config is the HCL of it all. No record of it is forgotten before it is judged.
@@ -127,27 +127,23 @@ func (l *lab) enough(since time.Duration) bool {
 	return l.count.kills() >= usual || since > patience
 }
 
-// rest waits until nothing is under way any more. The host is paused then, and stays so.
+// rest waits until nothing is under way any more. No slot runs after that.
 func (l *lab) rest() {
-	l.empty()
-	if _, err := l.h.PauseHost(l.t.Context(), admin.Pause{Reason: "everything comes to rest"}); err != nil {
-		l.t.Fatalf("pause the host: %v", err)
-	}
-	l.h.Until("no run of a slot goes on", func(ctx context.Context) error {
-		for _, t := range tasks {
-			if t.Every == 0 {
-				continue
-			}
-			page, err := l.h.Runs(ctx, admin.RunQuery{Tasks: []string{t.Name}, States: []string{"queued", "starting", "running", "stopping"}})
-			if err != nil {
-				return err
-			}
-			if len(page.Items) > 0 {
-				return fmt.Errorf("run %s of %s is %s", page.Items[0].ID, t.Name, page.Items[0].State)
-			}
+	for _, t := range tasks {
+		if t.Every == 0 {
+			continue
 		}
-		return nil
-	})
+		if _, err := l.h.Pause(l.t.Context(), t.Name, admin.Pause{Reason: "everything comes to rest"}); err != nil {
+			l.t.Fatalf("pause %s: %v", t.Name, err)
+		}
+		l.h.Until("no run of "+t.Name+" goes on", func(ctx context.Context) error {
+			page, err := l.h.Runs(ctx, admin.RunQuery{Tasks: []string{t.Name}, States: []string{"queued", "starting", "running", "stopping"}})
+			if err == nil && len(page.Items) > 0 {
+				err = fmt.Errorf("run %s is %s", page.Items[0].ID, page.Items[0].State)
+			}
+			return err
+		})
+	}
 	l.empty()
 }
 

@@ -24,8 +24,8 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	hosts    = 3  // that are tortured side by side
-	usual    = 70 // kills of each, of itself and of its plugins
+	hosts    = 2   // that are tortured side by side
+	usual    = 105 // kills of each, of itself and of its plugins
 	patience = 5 * time.Minute
 )
 
