@@ -23,6 +23,11 @@ const (
 
 // postTo is the queue that the route names, when the caller may post to it. Who may not learns nothing of it.
 func (a *API) postTo(r *request) (string, *intake, error) {
+	if a.Fleet.Generation().Number == 0 { // what its messages must look like is not known yet
+		starting := refuse("unready", "the host is starting").with("post the message again in a moment")
+		starting.retryAfter = "1"
+		return "", nil, starting
+	}
 	name := r.PathValue("queue")
 	in := a.intake(name)
 	switch {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -17,6 +16,7 @@ import (
 	"github.com/taskhost/taskhost/host/internal/feed"
 	"github.com/taskhost/taskhost/host/internal/logs"
 	"github.com/taskhost/taskhost/host/internal/process"
+	"github.com/taskhost/taskhost/host/internal/queue"
 	"github.com/taskhost/taskhost/host/internal/redact"
 	"github.com/taskhost/taskhost/host/internal/runner"
 	"github.com/taskhost/taskhost/host/internal/store"
@@ -52,7 +52,7 @@ func Serve(ctx context.Context, o ServeOptions) error {
 	if loaded.Failed() {
 		return ErrConfig
 	}
-	h, err := assemble(loaded, o)
+	h, err := assemble(ctx, loaded, o)
 	if err != nil {
 		return err
 	}
@@ -71,6 +71,7 @@ type host struct {
 	logs     *logs.Logs
 	feed     *feed.Feed
 	store    *store.SQLite
+	queues   *queue.Broker
 	launcher *process.Launcher
 	runner   *runner.Runner
 	clock    *alarm.Clock // of the slots
@@ -79,11 +80,12 @@ type host struct {
 	verbs    *verbs
 	token    string
 	listens  []string // where the API is served, once it is
+	intakes  []string // where messages are taken, once they are
 }
 
 // assemble makes the parts, from the data directory up to the API. Nothing runs yet, except that what
 // an earlier host left behind is ended.
-func assemble(l Loaded, o ServeOptions) (_ *host, err error) {
+func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error) {
 	c := l.Config
 	h := &host{options: o, config: c, started: time.Now(), feed: feed.New()}
 	defer func() {
@@ -112,10 +114,14 @@ func assemble(l Loaded, o ServeOptions) (_ *host, err error) {
 		h.store.SetKeep(d.Name, d.Keep)
 		h.logs.SetQuota(d.Name, d.Keep.Logs)
 	}
+	if err = h.openQueues(ctx); err != nil {
+		return nil, err
+	}
 	h.launcher = process.New(process.Config{RunDir: h.data.join("run"), Log: h.log.Named("process")})
 	h.runner = runner.New(runner.Config{
 		Launcher: redact.Launcher{Inner: h.launcher, Hide: c.Hide},
 		Values:   h.store,
+		Queues:   h.queues,
 		Plugins:  l.catalog,
 		Version:  pluginView(c.Plugins).version,
 		LogLevel: cmp.Or(o.LogLevel, c.Host.LogLevel),
@@ -127,11 +133,16 @@ func assemble(l Loaded, o ServeOptions) (_ *host, err error) {
 	h.fleet = supervisor.New(supervisor.Config{
 		Engine:          h.runner,
 		Journal:         h.store,
+		Intake:          h.intake,
 		Timer:           func() supervisor.Timer { return h.clock.Timer() },
 		ShutdownTimeout: c.Host.ShutdownTimeout,
 		Log:             h.log,
 	})
 	if h.token, err = api.LoadToken(h.data.join("admin.token")); err != nil {
+		return nil, err
+	}
+	producers, err := h.producers()
+	if err != nil {
 		return nil, err
 	}
 	h.verbs = newVerbs(h)
@@ -143,7 +154,9 @@ func assemble(l Loaded, o ServeOptions) (_ *host, err error) {
 		Replay:  h.store,
 		Logs:    logView{h.logs},
 		Plugins: pluginView(c.Plugins),
+		Queues:  h.queues,
 		Token:   api.NewToken("admin", h.token),
+		Produce: producers,
 		Log:     h.log.Named("api"),
 	})
 	return h, nil
@@ -157,14 +170,12 @@ func (h *host) run(ctx context.Context) error {
 	if err := h.launcher.Sweep(ctx); err != nil {
 		return fmt.Errorf("end what an earlier host left: %w", err)
 	}
-	listeners, err := h.listen(ctx)
+	apiCtx, endAPI := context.WithCancel(context.WithoutCancel(ctx))
+	defer endAPI()
+	served, err := h.serveAPI(apiCtx)
 	if err != nil {
 		return err
 	}
-	apiCtx, endAPI := context.WithCancel(context.WithoutCancel(ctx))
-	defer endAPI()
-	served := make(chan error, 1)
-	go func() { served <- h.api.Serve(apiCtx, listeners...) }()
 
 	console := h.startConsole()
 	defer console.close()
@@ -173,7 +184,7 @@ func (h *host) run(ctx context.Context) error {
 	fleetDone := make(chan error, 1)
 	go func() { fleetDone <- h.fleet.Run(fleetCtx) }()
 
-	err = h.fleet.Apply(ctx, task.Generation{Number: 1, Digest: h.config.Digest, Tasks: h.config.Tasks, Groups: h.config.Groups, Applied: time.Now()})
+	err = h.fleet.Apply(ctx, task.Generation{Number: 1, Digest: h.config.Digest, Tasks: h.config.Tasks, Groups: h.config.Groups, Queues: h.config.Queues, Applied: time.Now()})
 	if err == nil {
 		h.banner()
 		h.verbs.setReady()
@@ -186,6 +197,7 @@ func (h *host) run(ctx context.Context) error {
 	if serveErr := <-served; serveErr != nil {
 		err = errors.Join(err, fmt.Errorf("serve the API: %w", serveErr))
 	}
+	h.queues.Close() // after all who put in and take out
 	h.flush(ctx)
 	console.close()
 	h.log.Info("stopped", "after", time.Since(h.started).Round(time.Millisecond))
@@ -218,23 +230,30 @@ func (h *host) wait(ctx context.Context, fleetDone, served chan error) error {
 	}
 }
 
-func (h *host) listen(ctx context.Context) ([]net.Listener, error) {
-	var all []net.Listener
-	for _, addr := range h.config.Host.Admin.Listen {
-		l, err := api.Listen(ctx, addr)
-		if err != nil {
-			for _, open := range all {
-				open.Close()
-			}
-			return nil, err
-		}
-		all = append(all, l)
-		if tcp, ok := l.Addr().(*net.TCPAddr); ok {
-			addr = tcp.String() // with port 0, the port that it has become
-		}
-		h.listens = append(h.listens, addr)
+// serveAPI serves the API and the ingress until ctx ends; what comes of them arrives once, when both have ended.
+func (h *host) serveAPI(ctx context.Context) (chan error, error) {
+	listeners, listens, err := listenAll(ctx, h.config.Host.Admin.Listen, api.Listen)
+	if err != nil {
+		return nil, err
 	}
-	return all, nil
+	intakes, err := h.listenIngress(ctx)
+	if err != nil {
+		for _, l := range listeners {
+			err = errors.Join(err, l.Close())
+		}
+		return nil, err
+	}
+	h.listens = listens
+	ctx, cancel := context.WithCancel(ctx) // when one breaks the other ends, too
+	served := make(chan error, 1)
+	ingress := make(chan error, 1)
+	go func() { defer cancel(); ingress <- h.api.ServeIngress(ctx, intakes...) }()
+	go func() {
+		err := h.api.Serve(ctx, listeners...)
+		cancel()
+		served <- errors.Join(err, <-ingress)
+	}()
+	return served, nil
 }
 
 // close ends what assemble has opened, in reverse order.
@@ -245,6 +264,9 @@ func (h *host) close() {
 	}
 	if h.launcher != nil {
 		h.launcher.Close()
+	}
+	if h.queues != nil {
+		h.queues.Close()
 	}
 	if h.store != nil { // after all who write to it
 		if err := h.store.Close(); err != nil {

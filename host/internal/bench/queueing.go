@@ -96,11 +96,11 @@ func (h *host) acknowledged(ctx context.Context, queue string, count int) error 
 		if err != nil {
 			return err
 		}
-		if int(q.Acknowledged) >= count {
+		if int(q.Counts.Acknowledged) >= count {
 			return nil
 		}
 		if err := sleep(ctx, time.Millisecond); err != nil {
-			return fmt.Errorf("%d of %d messages are acknowledged: %w", q.Acknowledged, count, err)
+			return fmt.Errorf("%d of %d messages are acknowledged: %w", q.Counts.Acknowledged, count, err)
 		}
 	}
 }
