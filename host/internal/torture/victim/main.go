@@ -130,16 +130,14 @@ func (p *produce) Run(ctx context.Context, h *task.Host) (err error) {
 	return p.commit(ctx, h, journal.Entry{Scope: name, Cursor: n, Names: names}, append(ops, task.Save("cursor", n))...)
 }
 
-// resume does the steps of a run one by one, and repeats the one after which an earlier attempt ended: its message is
-// the same, byte by byte, and must not become another.
+// resume does the steps of a run one by one, and goes on after the last one that it has saved.
 type resume struct{ victim }
 
 // steps is how many a run has.
 const steps = 8
 
 func (r *resume) Run(ctx context.Context, h *task.Host) (err error) {
-	run := h.Info().Run
-	since := journal.Now()
+	run, since := h.Info().Run, journal.Now()
 	leave, err := r.enter(h.Info())
 	if err != nil {
 		return err
@@ -152,10 +150,11 @@ func (r *resume) Run(ctx context.Context, h *task.Host) (err error) {
 	if err := r.Write(journal.Entry{Kind: journal.Load, Run: run, Scope: run, Cursor: at, Since: since}); err != nil {
 		return err
 	}
-	for at = max(at, 1); at <= steps; at++ {
-		v := journal.NewValue(fmt.Sprintf("%s/%s/%d", h.Info().Task, run, at))
-		e := journal.Entry{Scope: run, Cursor: at, Names: []string{v.Name}}
-		if err := r.commit(ctx, h, e, task.Emit("out", v), task.SaveRun("step", at)); err != nil {
+	if named(at) {
+		at-- // once more, on purpose
+	}
+	for at++; at <= steps; at++ {
+		if err := r.step(ctx, h, at); err != nil {
 			return err
 		}
 		if err := h.Wait(ctx, r.config.Work/steps); err != nil {
@@ -163,6 +162,25 @@ func (r *resume) Run(ctx context.Context, h *task.Host) (err error) {
 		}
 	}
 	return nil
+}
+
+// named says of every second step that its message has an id of the author's, so that it may be repeated at any time.
+func named(at int64) bool { return at > 0 && at%2 == 0 }
+
+// step sends one message, which must stay one however often the step is repeated.
+func (r *resume) step(ctx context.Context, h *task.Host, at int64) error {
+	run := h.Info().Run
+	v := journal.NewValue(fmt.Sprintf("%s/%s/%d", h.Info().Task, run, at))
+	saved := journal.Entry{Scope: run, Cursor: at}
+	if named(at) {
+		saved.Names = []string{v.Name}
+		return r.commit(ctx, h, saved, task.Emit("out", v, task.ID(v.Name)), task.SaveRun("step", at))
+	}
+	// Its id follows from what is sent, until something is saved.
+	if err := r.commit(ctx, h, journal.Entry{Names: []string{v.Name}}, task.Emit("out", v)); err != nil {
+		return err
+	}
+	return r.commit(ctx, h, saved, task.SaveRun("step", at))
 }
 
 var made atomic.Int64
