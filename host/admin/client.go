@@ -108,11 +108,23 @@ func path(parts ...string) string {
 	return b.String()
 }
 
+// encode writes a body without escapes that only HTML needs: they would make a message another one.
+func encode(body any) ([]byte, error) {
+	if raw, ok := body.(json.RawMessage); ok && len(raw) > 0 {
+		return raw, nil
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(body)
+	return b.Bytes(), err
+}
+
 // send makes the request. The caller closes the body; a refusal is an error.
 func (c *Client) send(ctx context.Context, r call) (*http.Response, error) {
 	var body io.Reader
 	if r.body != nil {
-		data, err := json.Marshal(r.body)
+		data, err := encode(r.body)
 		if err != nil {
 			return nil, fmt.Errorf("encode the request: %w", err)
 		}

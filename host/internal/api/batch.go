@@ -78,7 +78,8 @@ func (e *entry) check(in *intake) error {
 	if err := checkKey(e.Key); err != nil {
 		return err
 	}
-	if err := checkJSON(e.Body); err != nil {
+	var err error
+	if e.Body, err = compact(e.Body); err != nil {
 		return err
 	}
 	return in.check(e.Body)
@@ -123,7 +124,7 @@ func batchLines(data []byte, envelope bool) ([]entry, error) {
 			return nil, tooMany()
 		}
 		if !envelope {
-			all = append(all, entry{NewMessage: task.NewMessage{Body: bytes.Clone(line)}}) // the broker may keep it
+			all = append(all, entry{NewMessage: task.NewMessage{Body: line}})
 			continue
 		}
 		e := entry{err: checkDepth(line, maxDepth+1)}

@@ -1,13 +1,17 @@
 package api_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
+	"github.com/taskhost/taskhost/host/admin"
 	"github.com/taskhost/taskhost/host/internal/api/apitest"
+	"github.com/taskhost/taskhost/host/internal/task"
 )
 
 // FuzzAnyRequestIsAnsweredWithoutAFault gives the API ids, cursors, queries and bodies that nobody
@@ -54,6 +58,59 @@ func FuzzAnyRequestIsAnsweredWithoutAFault(f *testing.F) {
 			}
 			if w.Code >= 400 && w.Header().Get("Content-Type") != "application/problem+json" {
 				t.Errorf("%s %s: %d %s", r.method, u, w.Code, w.Header().Get("Content-Type"))
+			}
+		}
+	})
+}
+
+// FuzzOnlyWholeMessagesAreKept posts bodies, ids and keys that nobody would send in good faith. What a queue keeps
+// must be JSON in UTF-8 under an id and a key that can be, and every answer must be of its form.
+func FuzzOnlyWholeMessagesAreKept(f *testing.F) {
+	for _, seed := range []struct {
+		form          uint8
+		id, key, body string
+	}{
+		{0, "a", "k", `{"url":"http://a"}`},
+		{0, "~", "\xff", "\"\xff\""},
+		{1, "", "", `{"messages":[{"id":"a","key":"\u0000","value":[1e999]},{"value":null},{"id":1},{}]}`},
+		{1, "", "", `{"messages":[` + strings.Repeat(`{},`, 1001)},
+		{2, "", "", "1\n\n{\n\"\\ud800\"\r\n" + strings.Repeat("[", 70)},
+		{3, "", "", `{"id":"~","value":1}` + "\n" + `{"key":"a","value":{"a":{}}} x`},
+	} {
+		f.Add(seed.form, seed.id, seed.key, seed.body)
+	}
+	l := apitest.Start(f, "")
+	f.Fuzz(func(t *testing.T, form uint8, id, key, body string) {
+		paths := []string{"/messages", "/messages/batch", "/messages/batch", "/messages/batch?envelope=1"}
+		media := []string{"", "application/json", "application/x-ndjson", "application/x-ndjson"}
+		form %= 4
+		req := httptest.NewRequest("POST", "http://127.0.0.1/v1/queues/recent"+paths[form], strings.NewReader(body))
+		withToken(req)
+		req.Header["Content-Type"], req.Header["Message-Key"] = []string{media[form]}, []string{key}
+		if id != "" {
+			req.Header["Idempotency-Key"] = []string{id}
+		}
+		w := httptest.NewRecorder()
+		l.API.Handler().ServeHTTP(w, req)
+		if w.Code == http.StatusInternalServerError || !json.Valid(w.Body.Bytes()) {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		if form > 0 && w.Code == http.StatusOK {
+			var b admin.BatchResult
+			if err := json.Unmarshal(w.Body.Bytes(), &b); err != nil || len(b.Items) != b.Accepted+b.Duplicates+b.Refused || len(b.Items) > 1000 {
+				t.Errorf("%+v, %v", b, err)
+			}
+		}
+		kept, err := l.Queues.Peek(t.Context(), "recent", 500, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range kept.Items {
+			if !json.Valid(m.Body) || !utf8.Valid(m.Body) || len(m.Body) > task.MaxMessageBytes {
+				t.Errorf("a queue keeps %q", m.Body)
+			}
+			if m.ID == "" || len(m.ID) > 128 || m.ID[0] == '~' || !utf8.ValidString(m.Key) || strings.ContainsRune(m.Key, 0) {
+				t.Errorf("a queue keeps id %q key %q", m.ID, m.Key)
 			}
 		}
 	})

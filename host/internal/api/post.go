@@ -1,7 +1,9 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -157,7 +159,7 @@ func checkKey(key string) error {
 }
 
 // message reads the body that is a message. Without a Content-Type it is taken for JSON.
-func (r *request) message() ([]byte, error) {
+func (r *request) message() (json.RawMessage, error) {
 	data, err := r.read(task.MaxMessageBytes, tooLargeMessage())
 	if err != nil {
 		return nil, err
@@ -168,7 +170,18 @@ func (r *request) message() ([]byte, error) {
 	if media := r.Header.Get("Content-Type"); media != "" && !isMedia(media, "application/json") {
 		return nil, notJSON(media)
 	}
-	return data, checkJSON(data)
+	return compact(data)
+}
+
+// compact checks a message and takes the space out of it: the same value is the same bytes, whoever wrote it. It
+// returns a copy.
+func compact(data []byte) (json.RawMessage, error) {
+	var out bytes.Buffer
+	out.Grow(len(data))
+	if nesting(data) > maxDepth || !utf8.Valid(data) || json.Compact(&out, data) != nil {
+		return nil, checkJSON(data)
+	}
+	return out.Bytes(), nil
 }
 
 func tooLargeMessage() *refusal {

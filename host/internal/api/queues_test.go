@@ -56,7 +56,7 @@ func TestAPostedMessageIsTheBody(t *testing.T) {
 	if err != nil || len(page.Items) != 1 {
 		t.Fatalf("peek: %+v, %v", page, err)
 	}
-	if m := page.Items[0]; m.Key != "a" || string(m.Value) != `{"url":"http://a","depth":1}` || m.Source != "admin" || m.Size != 29 {
+	if m := page.Items[0]; m.Key != "a" || string(m.Value) != `{"url":"http://a","depth":1}` || m.Source != "admin" || m.Size != 28 {
 		t.Errorf("message %+v", m)
 	}
 }
@@ -296,6 +296,10 @@ func TestABatchWithoutAnOrderKeepsThatOfEachKey(t *testing.T) {
 			t.Fatalf("key %s: %d after %d (%v)", m.Key, v.Depth, last[m.Key], err)
 		}
 		last[m.Key] = v.Depth
+	}
+	post{"/v1/queues/recent/messages/batch", `{"messages":[{"value":null}]}`, nil}.send(t, l.API.Handler(), apitest.Token, &got)
+	if got.Accepted != 1 || string(l.Queues.Take("recent").Body) != "null" {
+		t.Errorf("null is a message, too: %+v", got)
 	}
 	post{"/v1/queues/recent/messages/batch", "1\n666\n2", []string{"Content-Type", "application/x-ndjson"}}.send(t, l.API.Handler(), apitest.Token, &got)
 	if got.Accepted != 2 || got.Items[1].Status != 500 || got.Items[1].Error.Code != "internal" {

@@ -139,7 +139,7 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add("host", a.serveCommand(), a.validateCommand(), a.fmtCommand(), a.hostCommand(), a.pluginCommand())
-	add("use", a.statusCommand(), a.taskCommand(), a.runsCommand(), a.logsCommand(), a.eventsCommand())
+	add("use", a.statusCommand(), a.taskCommand(), a.runsCommand(), a.queueCommand(), a.logsCommand(), a.eventsCommand())
 	root.AddCommand(a.versionCommand())
 	return root
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/taskhost/taskhost/host/internal/api/apitest"
 	"github.com/taskhost/taskhost/host/internal/cli"
+	"github.com/taskhost/taskhost/host/internal/task"
 )
 
 var update = flag.Bool("update", false, "write what the scripts expect anew")
@@ -71,8 +72,15 @@ func TestScripts(t *testing.T) {
 			})
 			l.Logs.Add("info", "status 200")
 			l.Logs.Add("warn", "slow \x1b[2Janswer")
+			for _, id := range []string{"first", "second"} { // dead letters
+				if _, err := l.Queues.Post(context.Background(), "recent", task.NewMessage{ID: id, Key: "k", Body: []byte(`{"n":1}`), Source: "root"}); err != nil {
+					return err
+				}
+				l.Queues.Bury("recent", "status 500\x1b[2J")
+			}
 			env.Setenv("TASKHOST_ADDR", l.Unix)
 			env.Setenv("TCP", l.TCP)
+			env.Setenv("INGRESS", l.Ingress)
 			env.Setenv("TOKEN", apitest.Token)
 			env.Setenv("NO_COLOR", "1")
 			return nil

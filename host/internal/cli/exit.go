@@ -16,9 +16,9 @@ import (
 const (
 	ExitOK          = 0
 	ExitFailed      = 1   // the operation failed, or a run that was waited for did not succeed
-	ExitUsage       = 2   // the command line, or what it asks for, is wrong
-	ExitNotFound    = 3   // no such task, run or plugin
-	ExitConflict    = 4   // something is in the way, or has changed meanwhile
+	ExitUsage       = 2   // the command line, or what it asks for, is wrong; a message that is refused for what it is
+	ExitNotFound    = 3   // no such task, run, plugin, queue or dead letter
+	ExitConflict    = 4   // something is in the way, or has changed meanwhile; a queue is full
 	ExitAuth        = 5   // the host does not let the caller do it
 	ExitUnreachable = 6   // no host answers
 	ExitWait        = 124 // the wait ran out
@@ -41,6 +41,9 @@ type waitError struct{ what string }
 
 func (w *waitError) Error() string { return w.what }
 
+// codeQueueFull is the code of the refusal of a message that the queue has no room for.
+const codeQueueFull = "queue_full"
+
 func exitCode(err error) int {
 	if err == nil {
 		return ExitOK
@@ -58,6 +61,9 @@ func exitCode(err error) int {
 		return ExitUnreachable
 	}
 	if p := admin.AsProblem(err); p != nil {
+		if p.Code == codeQueueFull {
+			return ExitConflict
+		}
 		return exitOfStatus(p.Status)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -68,13 +74,13 @@ func exitCode(err error) int {
 
 func exitOfStatus(status int) int {
 	switch status {
-	case http.StatusNotFound:
+	case http.StatusNotFound, http.StatusGone:
 		return ExitNotFound
 	case http.StatusConflict, http.StatusPreconditionFailed:
 		return ExitConflict
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return ExitAuth
-	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
 		return ExitUsage
 	case http.StatusGatewayTimeout:
 		return ExitWait

@@ -142,16 +142,25 @@ func (a *app) confirm(yes bool, format string, args ...any) error {
 		return nil
 	}
 	fmt.Fprintf(a.Err, format+" [y/N] ", args...)
-	text, err := bufio.NewReader(io.LimitReader(a.In, 1<<10)).ReadString('\n')
-	if err != nil && err != io.EOF {
-		return fmt.Errorf("read the answer: %w", err)
+	text, err := a.readLine()
+	if err != nil {
+		return err
 	}
-	switch strings.ToLower(strings.TrimSpace(text)) {
+	switch strings.ToLower(text) {
 	case "y", "yes":
 		return nil
 	}
 	a.say("nothing was done")
 	return &Silent{ExitFailed}
+}
+
+// readLine is what the person types.
+func (a *app) readLine() (string, error) {
+	text, err := bufio.NewReader(io.LimitReader(a.In, 1<<10)).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return "", fmt.Errorf("read the answer: %w", err)
+	}
+	return strings.TrimSpace(text), nil
 }
 
 type versionInfo struct {

@@ -24,6 +24,7 @@ func (a *app) showPlugin(p admin.Plugin) {
 		a.showConfig(t.Config)
 		a.fact("input", string(t.Input))
 		a.fact("result", string(t.Result))
+		a.fact("message", string(t.Message))
 		for _, m := range t.Methods {
 			a.fact("method", strings.TrimSpace(m.Name+"  "+m.Doc))
 		}

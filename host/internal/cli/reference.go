@@ -16,9 +16,9 @@ var exits = []struct {
 }{
 	{ExitOK, "it is done; a run that was waited for has succeeded"},
 	{ExitFailed, "the operation failed, a run that was waited for did not succeed, or a configuration has errors"},
-	{ExitUsage, "the command line, or what it asks for, is wrong"},
-	{ExitNotFound, "there is no such task, run or plugin, or a selection matches nothing"},
-	{ExitConflict, "something is in the way, or has changed meanwhile"},
+	{ExitUsage, "the command line, or what it asks for, is wrong; a message is refused for what it is"},
+	{ExitNotFound, "there is no such task, run, plugin, queue or dead letter, or a selection matches nothing"},
+	{ExitConflict, "something is in the way, or has changed meanwhile; a queue is full"},
 	{ExitAuth, "the host does not let the caller do it"},
 	{ExitUnreachable, "no host answers"},
 	{ExitWait, "the wait ran out; what was asked for goes on"},

@@ -118,6 +118,7 @@ func (a *app) runsCommand() *cobra.Command {
 
 func (a *app) runsList() *cobra.Command {
 	var q admin.RunQuery
+	var labels []string
 	since := instant{a: a, back: true}
 	n := 20
 	c := &cobra.Command{
@@ -128,17 +129,15 @@ func (a *app) runsList() *cobra.Command {
 				return err
 			}
 			q.Tasks, q.Since = names, since.at
-			var runs []admin.Run
-			for {
-				q.Limit = min(n-len(runs), 500)
-				l, err := api.Runs(c.Context(), q)
-				if err != nil {
-					return err
-				}
-				runs = append(runs, l.Items...)
-				if q.Cursor = l.Next(); q.Cursor == "" || len(runs) >= n {
-					break
-				}
+			if q.Labels, err = labelPairs(labels); err != nil {
+				return err
+			}
+			runs, err := pages(n, func(limit int, cursor string) (admin.List[admin.Run], error) {
+				q.Limit, q.Cursor = limit, cursor
+				return api.Runs(c.Context(), q)
+			})
+			if err != nil {
+				return err
 			}
 			return emitAll(a, runs, func(r admin.Run) string { return r.ID }, func() {
 				t := newTable("RUN", "TASK", "TRIGGER", "STARTED", "TOOK", "OUTCOME", "NOTE")
@@ -154,6 +153,7 @@ func (a *app) runsList() *cobra.Command {
 	f.StringSliceVar(&q.Outcomes, "outcome", nil, "only these outcomes")
 	f.StringSliceVar(&q.Triggers, "trigger", nil, "only these triggers")
 	f.StringSliceVar(&q.States, "state", nil, "only runs in these states")
+	f.StringArrayVar(&labels, "label", nil, "only runs of tasks with this label, KEY=VALUE; may be repeated")
 	f.Var(&since, "since", "queued since a time, or 2h ago")
 	f.IntVarP(&n, "limit", "n", n, "how many runs")
 	return c

@@ -27,15 +27,22 @@ func (f *taskFilter) read(args []string) (admin.TaskQuery, error) {
 	if len(args) > 0 {
 		q.Name = args[0]
 	}
-	q.Labels = map[string]string{}
-	for _, l := range f.labels {
+	var err error
+	q.Labels, err = labelPairs(f.labels)
+	return q, err
+}
+
+// labelPairs reads flags that are KEY=VALUE.
+func labelPairs(flags []string) (map[string]string, error) {
+	labels := map[string]string{}
+	for _, l := range flags {
 		key, value, ok := strings.Cut(l, "=")
 		if !ok || key == "" {
-			return q, usagef("-label %q is none; write KEY=VALUE", l)
+			return nil, usagef("-label %q is none; write KEY=VALUE", l)
 		}
-		q.Labels[key] = value
+		labels[key] = value
 	}
-	return q, nil
+	return labels, nil
 }
 
 func (a *app) statusCommand() *cobra.Command {

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -160,5 +162,42 @@ func TestTimeFlagsTakeWhatPeopleWrite(t *testing.T) {
 	}
 	if err := back.Set("soon"); err == nil {
 		t.Error("soon was taken for a time")
+	}
+}
+
+func TestAPersonTypesTheNameOfWhatIsDeleted(t *testing.T) {
+	t.Parallel()
+	for typed, goesOn := range map[string]bool{"urls\n": true, " urls ": true, "url\n": false, "y\n": false, "": false} {
+		a, _, asked := onTTY(typed)
+		if err := a.confirmName("urls", "", "this deletes 3 messages"); (err == nil) != goesOn || !strings.Contains(asked.String(), "type its name") {
+			t.Errorf("%q: %v, want to go on = %v; asked %q", typed, err, goesOn, asked)
+		}
+	}
+	a, _, asked := onTTY("")
+	if err := a.confirmName("urls", "urls", ""); err != nil || asked.Len() > 0 {
+		t.Errorf("-yes=urls: %v, asked %q", err, asked)
+	}
+	if err := a.confirmName("urls", "url", ""); exitCode(err) != ExitUsage {
+		t.Errorf("-yes=url: %v", err)
+	}
+	a.TTY = false
+	if err := a.confirmName("urls", "", ""); exitCode(err) != ExitUsage {
+		t.Errorf("a script without -yes: %v", err)
+	}
+}
+
+func TestALongLineIsRefusedAndShortOnesAreTrimmed(t *testing.T) {
+	t.Parallel()
+	in := bufio.NewReaderSize(strings.NewReader(" 1 \r\n\n"+strings.Repeat("x", 100<<10)+"\n2"), 64<<10)
+	for i, want := range []int{1, 0, 100 << 10, 1} {
+		if text, err := readLine(in); err != nil || len(text) != want {
+			t.Errorf("line %d: %d bytes, %v; want %d", i, len(text), err, want)
+		}
+	}
+	if _, err := readLine(in); err != io.EOF {
+		t.Errorf("after the last line: %v", err)
+	}
+	if _, err := readLine(bufio.NewReader(strings.NewReader(strings.Repeat("x", maxInput+1)))); exitCode(err) != ExitUsage {
+		t.Errorf("a line without an end: %v", err)
 	}
 }

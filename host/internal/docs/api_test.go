@@ -15,7 +15,7 @@ func apiReference(t *testing.T) string {
 	var out strings.Builder
 	out.WriteString("# Admin API reference\n\nMade from the OpenAPI document that the host serves at `/v1/openapi.json`. [The guide for callers](../guide/api-callers.md) has examples.\n\n")
 	out.WriteString(strings.TrimSpace(doc.Info.Description) + "\n")
-	out.WriteString("\nA caller has a role: `viewer` reads, `operator` commands tasks too, `admin` commands the host too. A caller on the Unix socket, and one\nwith the host's token, is `admin`.\n")
+	out.WriteString("\nA caller has a role: `viewer` reads, `operator` commands tasks and posts messages too, `admin` commands the host too; a `producer` posts\nmessages to the queues that are open to it and does nothing else. A caller on the Unix socket, and one with the host's token, is `admin`.\n")
 
 	out.WriteString("\n## Routes\n\n| route | role | |\n|---|---|---|\n")
 	for _, r := range api.Reference() {

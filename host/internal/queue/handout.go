@@ -59,7 +59,7 @@ func (c *consumer) able() bool { return !c.closed && !c.worker.paused && c.windo
 
 // room is how many deliveries it takes now.
 func (c *consumer) room() int {
-	if !c.able() || c.alone || c.blocked > 0 || c.unsynced >= maxUnsynced || c.unsyncedBytes >= maxUnsyncedBytes {
+	if !c.able() || c.blocked > 0 || c.unsynced >= maxUnsynced || c.unsyncedBytes >= maxUnsyncedBytes {
 		return 0
 	}
 	return max(0, min(c.window, c.most)-len(c.held))

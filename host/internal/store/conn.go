@@ -48,7 +48,7 @@ func (s *SQLite) openWriter(ctx context.Context, first bool) (_ *writer, err err
 		}
 	}
 	w := &writer{stmts: map[string]*sql.Stmt{}}
-	w.db = openDB(s.path, "_synchronous=FULL&_txlock=immediate&_pragma=cache_size(-8000)", s.tune.busy)
+	w.db = openDB(s.path, "_synchronous=FULL&_txlock=immediate&_pragma=cache_size(-8000)&_pragma=temp_store(memory)", s.tune.busy)
 	w.db.SetMaxOpenConns(1)
 	defer func() {
 		if err != nil {
@@ -250,7 +250,7 @@ func damaged(file string, err error) error {
 // explain adds to an error of the engine what a person can do about it.
 func explain(err error) error {
 	var e *sqlite.Error
-	if errors.Is(err, errDamaged) || errors.Is(err, errRow) {
+	if isDamage(err) {
 		return fmt.Errorf("%w; check it, and restore it from a backup", err)
 	}
 	if !errors.As(err, &e) {

@@ -17,6 +17,8 @@ var (
 	errRow     = errors.New("the record is damaged: its row does not match it")
 )
 
+func isDamage(err error) bool { return errors.Is(err, errDamaged) || errors.Is(err, errRow) }
+
 // encode makes a record: four bytes of checksum, and JSON.
 func encode(v any) ([]byte, error) {
 	text, err := json.Marshal(v)

@@ -47,7 +47,7 @@ func (m *Memory) writeQueues(w *task.QueueWrite, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if ofRun(w) {
+	if commits(w) {
 		if it := m.runs[w.Run]; it != nil && it.value.State == task.RunEnded {
 			return runEnded(w.Run)
 		}

@@ -63,5 +63,6 @@ func benchQueue(b *testing.B, writers int, remember time.Duration, both bool) {
 	}
 	all.Wait()
 	deletes.Wait()
+	b.ReportMetric(2*float64(b.N)/float64(readAcked(s.path)), "parts/commit")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "pairs/s")
 }

@@ -38,7 +38,7 @@ func (s *SQLite) WriteQueues(w *task.QueueWrite) {
 	err := q.encode()
 	if err == nil {
 		err = s.submit(o, func() error {
-			if ofRun(w) {
+			if commits(w) {
 				if err := s.ending(w.Run); err != nil {
 					return err
 				}
@@ -111,7 +111,7 @@ func (s *SQLite) writeQueues(ctx context.Context, t *tx, q *queueWrite) error {
 	if err != nil {
 		return err
 	}
-	if ofRun(q.QueueWrite) {
+	if commits(q.QueueWrite) {
 		if err := s.commit(ctx, t, q.Task, q.Run, q.Ops, q.at); err != nil {
 			return err
 		}

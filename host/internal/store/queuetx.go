@@ -213,16 +213,16 @@ func (t *tx) dropDead(ctx context.Context, where string, args ...any) error {
 }
 
 // chunk is how many rows go into one statement.
-const chunk = 32
+const chunk = 64
 
-// inChunks hands on args, width of them a row, chunk rows at a time. The last are repeated until the chunk is full:
-// so there is one statement, prepared once. It is for statements that do not mind.
+// inChunks hands on args, width of them a row, up to chunk rows at a time. The last are repeated until there are 1, 2,
+// 4, … of them: so there are few statements, each prepared once. It is for statements that do not mind.
 func inChunks(args []any, width int, do func([]any) error) error {
 	for len(args) > 0 {
 		n := min(len(args), chunk*width)
 		some := args[:n:n]
 		args = args[n:]
-		for len(some) < chunk*width {
+		for rows := n / width; rows&(rows-1) != 0; rows++ {
 			some = append(some, some[len(some)-width:]...)
 		}
 		if err := do(some); err != nil {

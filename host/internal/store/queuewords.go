@@ -103,9 +103,9 @@ func checkOps(run string, ops []task.Op) error {
 	return nil
 }
 
-// ofRun says whether a write is one of its run's own, which one that has ended may not make any more. Settling
-// messages is not: what was handled stays handled.
-func ofRun(w *task.QueueWrite) bool { return w.Run != "" && len(w.Ops)+len(w.Put) > 0 }
+// commits says whether a write is a commit of author code, which a run that has ended may not make any more.
+// Settling messages is none: what was handled stays handled.
+func commits(w *task.QueueWrite) bool { return len(w.Ops) > 0 || w.Run != "" && len(w.Put) > 0 }
 
 // grows says whether a write needs room; one that only removes makes some.
 func grows(w *task.QueueWrite) bool { return len(w.Ops)+len(w.Put)+len(w.Update)+len(w.Bury) > 0 }

@@ -9,6 +9,9 @@ import (
 // appID marks a database file as a store ("task").
 const appID = 0x7461736b
 
+// formatQueues is the first format with messages.
+const formatQueues = 2
+
 // migrations lead from one format to the next; the format of a file is how many it has seen. Each is one
 // transaction. A file of a newer format is refused.
 //
@@ -18,7 +21,7 @@ const appID = 0x7461736b
 //
 // Messages have no index but their place: one is added at the end and taken away by its place. Their bodies stand
 // last, so that whoever does not want them reads past them.
-var migrations = []string{`
+var migrations = [Format]string{`
 CREATE TABLE meta (name TEXT PRIMARY KEY, number BIGINT NOT NULL);
 INSERT INTO meta (name, number) VALUES ('commits', 0), ('version', 0);
 CREATE TABLE kinds (
@@ -68,10 +71,10 @@ func migrate(ctx context.Context, conn *sql.Conn) error {
 		return fmt.Errorf("it is a database of another program; name another data_dir")
 	case app == appID && tables == 0 && format > 0:
 		return fmt.Errorf("it has lost its tables; restore it from a backup")
-	case format > len(migrations):
-		return fmt.Errorf("its format %d is newer than the newest that this version knows, %d: use the taskhost that wrote it, or a newer one", format, len(migrations))
+	case format > Format:
+		return fmt.Errorf("its format %d is newer than the newest that this version knows, %d: use the taskhost that wrote it, or a newer one", format, Format)
 	}
-	for ; format < len(migrations); format++ {
+	for ; format < Format; format++ {
 		if err := migrateOne(ctx, conn, format); err != nil {
 			return fmt.Errorf("bring it from format %d to %d: %w", format, format+1, err)
 		}

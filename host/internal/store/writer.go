@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/taskhost/taskhost/host/internal/task"
@@ -76,6 +77,7 @@ func (s *SQLite) collect(d time.Duration) bool {
 // writeNext writes what has collected, if anything. It returns nil when that failed: the connection is closed
 // then, and the store is behind its fence.
 func (s *SQLite) writeNext(ctx context.Context, w *writer) *writer {
+	runtime.Gosched() // whoever was answered just now may have more
 	b := s.take()
 	if b == nil {
 		return w

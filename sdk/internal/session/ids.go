@@ -4,9 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/binary"
-	"hash"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/taskhost/taskhost/sdk/wire/taskv1"
@@ -18,8 +16,12 @@ const derived = "~"
 // IDRoom is what such an id takes of a commit at most, in bytes.
 const IDRoom = 64
 
-// maxCounts bounds the bodies that are counted at once.
-const maxCounts = 1 << 16
+const (
+	// maxCounts bounds the bodies that are counted at once.
+	maxCounts = 1 << 16
+	// maxText bounds the memory that is kept from one digest for the next, in bytes.
+	maxText = 64 << 10
+)
 
 // ids makes the ids of messages that their author gave none. An id follows from where the message comes from and
 // what it says, never from its place in an order: work that is done again emits the same ids, also in another
@@ -31,7 +33,7 @@ type ids struct {
 
 	mu    sync.Mutex
 	epoch uint64
-	sum   hash.Hash
+	text  []byte            // of the last digest, for the next
 	next  map[digest]uint64 // what the next equal message gets
 	floor uint64            // what the first of its kind gets
 	top   uint64            // no message has got that much yet
@@ -60,13 +62,17 @@ func (d *ids) name(ops []*taskv1.Op) (named []*taskv1.Op, taken []count) {
 			named = append([]*taskv1.Op(nil), ops...)
 		}
 		id, c := d.id(e)
-		named[i] = &taskv1.Op{Op: &taskv1.Op_Emit{Emit: &taskv1.Emit{Output: e.GetOutput(), Value: e.GetValue(), Key: e.GetKey(), Id: id}}}
+		named[i] = withID(e, id)
 		taken = append(taken, c)
 	}
 	if taken == nil {
 		return ops, nil
 	}
 	return named, taken
+}
+
+func withID(e *taskv1.Emit, id string) *taskv1.Op {
+	return &taskv1.Op{Op: &taskv1.Op_Emit{Emit: &taskv1.Emit{Output: e.GetOutput(), Value: e.GetValue(), Key: e.GetKey(), Id: id}}}
 }
 
 // id makes the id of one message.
@@ -82,14 +88,14 @@ func (d *ids) id(e *taskv1.Emit) (string, count) {
 	c.n = n
 	d.next[c.of] = n + 1
 	d.top = max(d.top, n+1)
-	id := derived + strings.ToLower(encoding.EncodeToString(c.of[:20]))
+	id := encoding.AppendEncode([]byte(derived), c.of[:20])
 	if n > 0 {
-		id += "-" + strconv.FormatUint(n, 10)
+		id = strconv.AppendUint(append(id, '-'), n, 10)
 	}
-	return id, c
+	return string(id), c
 }
 
-var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
+var encoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 // makeRoom forgets what was counted when it gets too much. All that follow then get numbers that nobody had: a
 // message may so come twice when work is done again, but none is taken for another.
@@ -104,24 +110,17 @@ func (d *ids) makeRoom() {
 }
 
 // digest covers what makes messages equal. Each part follows its length, so that none runs into the next.
-func (d *ids) digest(e *taskv1.Emit) (out digest) {
-	if d.sum == nil {
-		d.sum = sha256.New()
-	}
-	d.sum.Reset()
-	var number [8]byte
-	write := func(n uint64) {
-		binary.BigEndian.PutUint64(number[:], n)
-		d.sum.Write(number[:])
-	}
-	write(d.epoch)
+func (d *ids) digest(e *taskv1.Emit) digest {
+	text := binary.BigEndian.AppendUint64(d.text[:0], d.epoch)
 	for _, part := range [...]string{d.source, e.GetOutput(), e.GetKey()} {
-		write(uint64(len(part)))
-		d.sum.Write([]byte(part))
+		text = binary.BigEndian.AppendUint64(text, uint64(len(part)))
+		text = append(text, part...)
 	}
-	d.sum.Write(e.GetValue())
-	d.sum.Sum(out[:0])
-	return out
+	text = append(text, e.GetValue()...)
+	if d.text = text; cap(text) > maxText {
+		d.text = nil
+	}
+	return sha256.Sum256(text)
 }
 
 // giveBack forgets counts of messages that were not committed, so that another try gets the same ids, unless equal

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,4 +123,89 @@ func TestARequestWaitsForRoomAndForItsContext(t *testing.T) {
 			t.Errorf("%d frames were sent", len(sent))
 		}
 	})
+}
+
+// TestMessagesTravelTogetherAndInOrder plays random hosts that are quick or behind.
+func TestMessagesTravelTogetherAndInOrder(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(50) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		o := newOutbox()
+		entered, settled, frames := map[uint64]bool{}, map[uint64]bool{}, 0
+		var open []uint64
+		take := func() {
+			f := o.take(time.Time{}).frame
+			if f == nil {
+				return
+			}
+			frames++
+			for _, tag := range f.GetMessagesEntered().GetTags() {
+				entered[tag] = true
+			}
+			for _, m := range f.GetMessagesHandled().GetMessages() {
+				if !entered[m.GetTag()] || settled[m.GetTag()] {
+					t.Fatalf("seed %d: message %d is settled twice or before it is entered", seed, m.GetTag())
+				}
+				settled[m.GetTag()] = true
+			}
+			if f.GetMessagesHandled() != nil && len(f.GetMessagesHandled().GetOps()) > 0 && len(f.GetMessagesHandled().GetMessages()) != 1 {
+				t.Fatalf("seed %d: a commit took another message along", seed)
+			}
+		}
+		const n = 500
+		for tag := uint64(1); tag <= n || len(open) > 0; {
+			switch r.IntN(3) {
+			case 0:
+				if tag <= n {
+					o.enter("r", []*taskv1.Delivery{{Tag: tag}})
+					open = append(open, tag)
+					tag++
+				}
+			case 1:
+				if len(open) == 0 {
+					continue
+				}
+				i := r.IntN(len(open))
+				m := &taskv1.MessagesHandled{Run: "r", Messages: []*taskv1.Handled{{Tag: open[i]}}}
+				if r.IntN(10) == 0 {
+					m.Ops = []*taskv1.Op{{}}
+				}
+				o.settle(m)
+				open = append(open[:i], open[i+1:]...)
+			case 2:
+				if r.IntN(int(seed)+1) == 0 {
+					take()
+				}
+			}
+		}
+		for o.head < len(o.queue) {
+			take()
+		}
+		if len(settled) != n {
+			t.Errorf("seed %d: %d messages are settled", seed, len(settled))
+		}
+		if seed == 49 && frames > n {
+			t.Errorf("a host that is behind got %d frames for %d messages", frames, n)
+		}
+	}
+}
+
+func TestFramesAreKeptUntilTheyAreAcknowledgedAndNoLonger(t *testing.T) {
+	t.Parallel()
+	o := newOutbox()
+	for n := 1; n <= 5*outboxKept; n++ {
+		o.add(result(""))
+		o.take(time.Time{})
+		if n%3 == 0 {
+			o.acknowledge(uint64(n - outboxKept/2))
+		}
+	}
+	last := uint64(5 * outboxKept)
+	again, ok := o.since(last - 10)
+	if !ok || len(again) != 10 || again[0].Seq != last-9 {
+		t.Errorf("%d frames, %t", len(again), ok)
+	}
+	if len(o.kept) > 2*outboxKept || o.kept[0] != nil && o.keptHead > 0 {
+		t.Errorf("%d frames are kept", len(o.kept))
+	}
 }

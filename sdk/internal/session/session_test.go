@@ -31,17 +31,23 @@ type runFunc func(ctx context.Context, h *session.Handle) ([]byte, error)
 
 func newRig(t *testing.T, run runFunc) *rig {
 	t.Helper()
-	r := &rig{t: t}
-	typ := session.Type{
-		Description: wire.Type{Name: "t", Modes: []string{"periodic"}, Schema: "hash"},
-		Decode:      func([]byte) (any, []schema.Problem, error) { return nil, nil, nil },
-		Open:        func(context.Context, *session.Handle, any) (any, error) { return r.object, nil },
+	return newRigOf(t, session.Type{
+		Description: wire.Type{Modes: []string{"periodic"}},
 		Run: func(ctx context.Context, h *session.Handle, _ any, _ []byte) ([]byte, error) {
 			return run(ctx, h)
 		},
-		Methods: map[string]session.MethodFunc{
-			"echo": func(_ context.Context, _ any, in []byte) ([]byte, error) { return in, nil },
-		},
+	})
+}
+
+// newRigOf completes a type and serves it.
+func newRigOf(t *testing.T, typ session.Type) *rig {
+	t.Helper()
+	r := &rig{t: t}
+	typ.Description.Name, typ.Description.Schema = "t", "hash"
+	typ.Decode = func([]byte) (any, []schema.Problem, error) { return nil, nil, nil }
+	typ.Open = func(context.Context, *session.Handle, any) (any, error) { return r.object, nil }
+	typ.Methods = map[string]session.MethodFunc{
+		"echo": func(_ context.Context, _ any, in []byte) ([]byte, error) { return in, nil },
 	}
 	server, err := session.New(wire.Description{Plugin: "p", Types: []wire.Type{typ.Description}}, []session.Type{typ}, session.Log{Output: io.Discard})
 	if err != nil {

@@ -165,8 +165,9 @@ func (w *Work) idsOf(of int) *ids {
 func sourceOf(messages []*taskv1.Delivery) string {
 	text := []byte("message")
 	for _, m := range messages {
-		text = fmt.Appendf(text, " %q %q ", m.GetQueue(), m.GetId())
-		text = strconv.AppendInt(text, m.GetPosted()/int64(time.Millisecond), 10)
+		text = strconv.AppendQuote(append(text, ' '), m.GetQueue())
+		text = strconv.AppendQuote(append(text, ' '), m.GetId())
+		text = strconv.AppendInt(append(text, ' '), m.GetPosted()/int64(time.Millisecond), 10)
 	}
 	return string(text)
 }
@@ -297,8 +298,12 @@ func (w *Work) commits(fates []*taskv1.Handled) []*taskv1.Op {
 		if o.of != Whole && !done(o.of) {
 			continue
 		}
-		named, _ := w.idsOf(o.of).name([]*taskv1.Op{o.op})
-		ops = append(ops, named[0])
+		op := o.op
+		if e := op.GetEmit(); e != nil && e.GetId() == "" {
+			id, _ := w.idsOf(o.of).id(e)
+			op = withID(e, id)
+		}
+		ops = append(ops, op)
 	}
 	return ops
 }

@@ -2,9 +2,11 @@ package solo_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,13 +60,10 @@ func runStart() *taskv1.HostFrame {
 	}}}
 }
 
-// BenchmarkDispatch measures run start → author code entered → result at the host,
-// over a Unix socket; BenchmarkFloor a bare round trip of one frame on the same.
-func BenchmarkDispatch(b *testing.B) {
-	b.ReportAllocs()
-	d, types, err := task.Plugin{Name: "p", Types: []task.Type{
-		task.Periodic("t", func(context.Context, *task.Host, struct{}) error { return nil }),
-	}}.Build()
+// begin serves a type and opens a session with one instance of it.
+func begin(b *testing.B, typ task.Type) taskv1.Task_SessionClient {
+	b.Helper()
+	d, types, err := task.Plugin{Name: "p", Types: []task.Type{typ}}.Build()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -86,6 +85,14 @@ func BenchmarkDispatch(b *testing.B) {
 	if _, err := stream.Recv(); err != nil {
 		b.Fatal(err)
 	}
+	return stream
+}
+
+// BenchmarkDispatch measures run start → author code entered → result at the host,
+// over a Unix socket; BenchmarkFloor a bare round trip of one frame on the same.
+func BenchmarkDispatch(b *testing.B) {
+	b.ReportAllocs()
+	stream := begin(b, task.Periodic("t", func(context.Context, *task.Host, struct{}) error { return nil }))
 	for b.Loop() {
 		if err := stream.Send(runStart()); err != nil {
 			b.Fatal(err)
@@ -110,6 +117,89 @@ func BenchmarkFloor(b *testing.B) {
 			b.Fatal(err)
 		}
 		if _, err := stream.Recv(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// order is a message of 512 bytes.
+type order struct {
+	ID   int    `json:"id"`
+	Text string `json:"text"`
+}
+
+// BenchmarkMessages measures delivery → handler → settled at the host, over a Unix socket, with a host that refills the
+// window as it is settled.
+func BenchmarkMessages(b *testing.B) {
+	handle := func(context.Context, *task.Host, struct{}, *task.Message[order]) error { return nil }
+	emit := func(_ context.Context, _ *task.Host, _ struct{}, m *task.Message[order]) error {
+		m.Emit("out", m.Value)
+		return nil
+	}
+	batch := func(context.Context, *task.Host, struct{}, *task.Batch[order]) error { return nil }
+	for _, c := range []struct {
+		name string
+		typ  task.Type
+		size uint32
+	}{
+		{"plain", task.Consumer("t", handle), 0},
+		{"emitting", task.Consumer("t", emit, task.Output[order]("out", "")), 0},
+		{"batches of 50", task.BatchConsumer("t", batch), 50},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			stream := begin(b, c.typ)
+			start := runStart()
+			start.GetRunStart().Consume = &taskv1.Consume{Concurrency: 16, BatchSize: c.size}
+			if err := stream.Send(start); err != nil {
+				b.Fatal(err)
+			}
+			b.ResetTimer()
+			feed(b, stream, start.GetRunStart().GetRun(), b.N)
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
+		})
+	}
+}
+
+// feed hands out n messages and returns when all are settled.
+func feed(b *testing.B, stream taskv1.Task_SessionClient, run string, n int) {
+	b.Helper()
+	value, err := json.Marshal(order{7, strings.Repeat("x", 512-len(`{"id":7,"text":""}`))})
+	if err != nil {
+		b.Fatal(err)
+	}
+	sent, settled, window := 0, 0, 0
+	for settled < n {
+		f, err := stream.Recv()
+		if err != nil {
+			b.Fatal(err)
+		}
+		switch body := f.GetBody().(type) {
+		case *taskv1.PluginFrame_Load:
+			reply := &taskv1.Reply{Id: body.Load.GetId()}
+			if err := stream.Send(&taskv1.HostFrame{Body: &taskv1.HostFrame_Reply{Reply: reply}}); err != nil {
+				b.Fatal(err)
+			}
+		case *taskv1.PluginFrame_Credit:
+			window = int(body.Credit.GetWindow())
+		case *taskv1.PluginFrame_MessagesHandled:
+			for _, h := range body.MessagesHandled.GetMessages() {
+				if h.GetStatus() != taskv1.RunStatus_RUN_STATUS_SUCCEEDED {
+					b.Fatal(h)
+				}
+			}
+			settled += len(body.MessagesHandled.GetMessages())
+		}
+		d := &taskv1.Deliver{Run: run}
+		for ; sent < min(n, settled+window); sent++ {
+			d.Messages = append(d.Messages, &taskv1.Delivery{
+				Tag: uint64(sent + 1), Queue: "orders", Id: "01j00000000000000000000000", Attempt: 1, Posted: 1, Value: value,
+			})
+		}
+		if len(d.Messages) == 0 {
+			continue
+		}
+		if err := stream.Send(&taskv1.HostFrame{Body: &taskv1.HostFrame_Deliver{Deliver: d}}); err != nil {
 			b.Fatal(err)
 		}
 	}

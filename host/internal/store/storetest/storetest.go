@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -49,6 +50,7 @@ func Conformance(t *testing.T, open Open) {
 		"events rise, reach the feed and can be replayed": events,
 		"concurrent use keeps every promise":              concurrent,
 	}
+	maps.Copy(tests, queueTests)
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
