@@ -46,6 +46,14 @@ check: ## formatting, vet, generated code and import rules
 race: ## the concurrent packages under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout=12m $(RACE)
 
+# How long `make torture` kills, and with which dice (0: new ones, which are printed).
+TORTURE ?= 10m
+SEED    ?= 0
+
+.PHONY: torture
+torture: ## kill hosts and plugins for TORTURE=10m and judge what is left (SEED=n repeats the dice)
+	$(GO) test -count=1 -timeout=0 -v -run=TestKillsBreakNoPromise ./host/internal/torture -torture=$(TORTURE) -seed=$(SEED)
+
 .PHONY: bench
 bench: build ## print the speed ratios of docs/speed.md, against floors measured in the same run
 	$(GO) run ./host/internal/bench

@@ -52,6 +52,9 @@ var rules = []rule{
 	{"host/internal/bench/bare", []string{"sdk/wire", "sdk/wire/taskv1"}, "the floors hold nothing of the host"},
 	{"host/internal/bench/probe", []string{"sdk/task"}, "a plugin like any other"},
 	{"host/internal/e2e/...", []string{"sdk/task"}, "scripted plugins of the whole-program tests"},
+	{"host/internal/torture/journal", nil, "read and written on both sides of a kill"},
+	{"host/internal/torture/check", []string{"host/internal/torture/journal"}, "pure: judges evidence"},
+	{"host/internal/torture/victim", []string{"sdk/task", "host/internal/torture/journal"}, "a plugin like any other, which writes down what it does"},
 	{"plugins/...", []string{"sdk/task", "sdk/schema", "plugins/..."}, "a first-party plugin uses what every author has"},
 	{"examples/...", []string{"sdk/task", "examples/..."}, "an example uses what every author has"},
 }

@@ -43,6 +43,9 @@ type writer struct {
 // holds whatever was acknowledged.
 func (s *SQLite) openWriter(ctx context.Context, first bool) (_ *writer, err error) {
 	if first {
+		if err := s.look(ctx); err != nil {
+			return nil, err
+		}
 		if err := makePrivate(s.path); err != nil {
 			return nil, err
 		}
@@ -72,16 +75,6 @@ func (s *SQLite) openWriter(ctx context.Context, first bool) (_ *writer, err err
 		return nil, err
 	}
 	if first {
-		// An empty file in the place of a store that has acknowledged something must not become a store.
-		var tables int
-		if err = w.conn.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_schema").Scan(&tables); err != nil {
-			return nil, err
-		}
-		if tables == 0 {
-			if err = checkAcked(s.path, s.acked.n, 0); err != nil {
-				return nil, err
-			}
-		}
 		if err = migrate(ctx, w.conn); err != nil {
 			return nil, err
 		}
@@ -93,12 +86,34 @@ func (s *SQLite) openWriter(ctx context.Context, first bool) (_ *writer, err err
 		return nil, fmt.Errorf("read the last place of a message: %w", err)
 	}
 	if first {
-		if err = checkAcked(s.path, s.acked.n, w.commits); err != nil {
-			return nil, err
-		}
 		_, err = w.conn.ExecContext(ctx, `DELETE FROM run_values WHERE run NOT IN (SELECT id FROM live)`)
 	}
 	return w, err
+}
+
+// look refuses a file that holds less than was acknowledged, and changes nothing: opened for writing, the engine would
+// take into it what it can read of a damaged log, and drop the rest of that. Also an empty file in the place of a store
+// must not become one.
+func (s *SQLite) look(ctx context.Context) error {
+	if s.acked.n == 0 {
+		return nil
+	}
+	if _, err := os.Stat(s.path); errors.Is(err, fs.ErrNotExist) {
+		return checkAcked(s.path, s.acked.n, 0)
+	}
+	db := openDB(s.path, "mode=ro&_query_only=1", s.tune.busy)
+	defer db.Close()
+	var tables int
+	if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_schema").Scan(&tables); err != nil {
+		return err
+	}
+	var commits uint64
+	if tables > 0 {
+		if err := db.QueryRowContext(ctx, `SELECT number FROM meta WHERE name = 'commits'`).Scan(&commits); err != nil {
+			return fmt.Errorf("read the number of commits: %w", err)
+		}
+	}
+	return checkAcked(s.path, s.acked.n, commits)
 }
 
 // makePrivate makes the file for its owner alone, if it is not there; the engine gives those beside it the

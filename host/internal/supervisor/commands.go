@@ -510,10 +510,18 @@ func (st *state) recall(from task.Run, now time.Time) {
 			r.phase = waitDue
 		}
 		st.runs = append(st.runs, r)
+		if r.onlySlot() && !st.catchesUp(r.Slot, now) {
+			st.endQueued(r, task.OutcomeInterrupted, "", "the host ended before it began", now)
+		}
 		return
 	}
 	r.began, r.seated = r.Queued, st.seatsTaken() < st.seats() // it keeps its seat while it waits for a retry
 	st.runs = append(st.runs, r)
 	st.attemptEnded(r, verdict{outcome: task.OutcomeLost, endedIn: "host_died", class: task.ErrorCrash,
 		message: "the host ended under the run"}, 0, now)
+}
+
+// catchesUp reports whether a slot of an earlier life of the host is still to be run.
+func (st *state) catchesUp(slot, now time.Time) bool {
+	return st.plan != nil && !st.fixedDelay() && slices.ContainsFunc(st.plan.Due(slot.Add(-1), now, task.MissedDowntime).Run, slot.Equal)
 }

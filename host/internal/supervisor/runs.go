@@ -354,7 +354,7 @@ func (st *state) endRunAt(r *run, at, now time.Time) {
 
 // account keeps what the task remembers of its ended runs.
 func (st *state) account(r *run, now time.Time) {
-	if len(r.Attempts) == 0 && r.Outcome == task.OutcomeCancelled {
+	if len(r.Attempts) == 0 && (r.Outcome == task.OutcomeCancelled || r.Outcome == task.OutcomeInterrupted) {
 		if st.fixedDelay() {
 			st.lastEnd = now // else the delay would be over at once
 		}
@@ -409,6 +409,9 @@ func (st *state) live() []*run {
 // save saves the run once for each decision, however often that asks for it.
 func (st *state) save(r *run) {
 	r.saved = true
+	if r.Trigger == task.TriggerSlot {
+		st.settleBefore(r.Slot)
+	}
 	if !r.saving {
 		r.saving = true
 		st.do(saveRunEffect{r})

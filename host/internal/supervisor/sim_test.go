@@ -79,6 +79,8 @@ type sim struct {
 	facts     facts
 	done      bool
 	expected  map[time.Time]bool
+	durable   map[time.Time]bool // slots that are written down
+	mark      time.Time          // the high-water mark, as it is written down
 	launched  int
 	trace     []string
 }
@@ -105,7 +107,7 @@ func compile(t tb, def *task.Definition) *schedule.Plan {
 func newSim(t tb, def task.Definition) *sim {
 	s := &sim{t: t, fatalf: t.Fatalf, now: epoch, behave: good,
 		procs: map[task.ProcessID]*fakeProcess{}, runs: map[string]task.Run{}, slots: map[string]task.SlotRecord{},
-		stageRank: map[string]int{}, expected: map[time.Time]bool{}}
+		stageRank: map[string]int{}, expected: map[time.Time]bool{}, durable: map[time.Time]bool{}}
 	s.st = newState(definition{def: &def, gen: 1, plan: compile(t, &def)}, [32]byte{1}, 0)
 	return s
 }
@@ -186,10 +188,15 @@ func (s *sim) carryOut(e effect) {
 			s.fatalf("run %s was saved after its end", e.run.ID)
 		}
 		s.runs[e.run.ID] = e.run.snapshot()
+		if e.run.Trigger == task.TriggerSlot {
+			s.durable[e.run.Slot] = true
+			s.raise(e.run.Slot)
+		}
 	case saveSlotEffect:
-		s.slots[e.record.ID] = e.record
+		s.saveSlot(e.record)
 	case saveStatusEffect:
 		s.statuses = append(s.statuses, *e.status)
+		s.raise(e.status.LastSlot)
 	case eventEffect:
 		s.events = append(s.events, e.event.Kind+" "+e.event.Text)
 		if strings.Contains(e.event.Text, "not foreseen") {
@@ -438,6 +445,39 @@ func (s *sim) check() {
 	if s.answers != s.asked {
 		s.fatalf("%d commands, %d answers", s.asked, s.answers)
 	}
+}
+
+// saveSlot keeps a record, which holds as many slots as lie in it.
+func (s *sim) saveSlot(rec task.SlotRecord) {
+	old := s.slots[rec.ID]
+	s.slots[rec.ID] = rec
+	if s.st.plan == nil || s.st.fixedDelay() {
+		return
+	}
+	n := old.Count
+	for slot := latest(rec.First, old.Last); !slot.After(rec.Last); slot = s.st.plan.Next(slot) {
+		if !slot.Equal(old.Last) {
+			n++
+		}
+		s.durable[slot] = true
+	}
+	if n != rec.Count {
+		s.fatalf("the record %s of %s to %s counts %d, and %d slots lie in it", rec.Reason, rec.First, rec.Last, rec.Count, n)
+	}
+	s.raise(rec.Last)
+}
+
+// raise moves the mark. A host that died now would forget every slot up to it that is not written down.
+func (s *sim) raise(mark time.Time) {
+	if s.st.plan == nil || s.st.fixedDelay() || !mark.After(s.mark) {
+		return
+	}
+	for slot := range s.expected {
+		if slot.After(s.mark) && !slot.After(mark) && !s.durable[slot] {
+			s.fatalf("the mark is at %s, and the slot of %s is written down nowhere", mark, slot)
+		}
+	}
+	s.mark = mark
 }
 
 // covered returns how often each slot lies in a record or a run.

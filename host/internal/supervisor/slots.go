@@ -62,6 +62,11 @@ func (st *state) dueSlots(now time.Time) {
 	booting := st.late == task.MissedDowntime
 	for _, slot := range due.Run {
 		st.lastSlot = latest(st.lastSlot, slot)
+		if booting && st.def.Schedule.CatchUp.Policy == task.CatchUpNone {
+			// It may have run: a host that was killed forgets the beginning of a run that it did not wait for.
+			st.noteSlots(st.late, slot, slot, 1, "", now)
+			continue
+		}
 		st.offer(slot, booting || len(due.Run) > 1, now)
 	}
 	st.refreshNextSlot()
@@ -133,7 +138,7 @@ func (st *state) admit(r *run, now time.Time) {
 		case queued == nil:
 			r.phase = waitSeat
 			st.accept(r, now)
-		case queued.Trigger == task.TriggerSlot:
+		case queued.Trigger == task.TriggerSlot && !queued.saved:
 			st.moveOn(queued, r, task.SkippedOverlap, now)
 		default:
 			st.dropForOverlap(r, queued, now)
@@ -190,7 +195,7 @@ func (st *state) heldInGroup() *run {
 	return nil
 }
 
-// moveOn gives the place of a run that has not begun to the run of a newer slot; the
+// moveOn gives the place of a run that has not begun and is not written down to the run of a newer slot; the
 // older slot is recorded. The place in a group's queue goes along, so that a task that is
 // often due is not always last.
 func (st *state) moveOn(older, newer *run, reason task.SlotReason, now time.Time) {
@@ -220,10 +225,10 @@ func (st *state) cancelForNewer(now time.Time) {
 	}
 }
 
-// noteSlots records slots that did not run, in the record of those before when they share
-// its reason.
+// noteSlots records slots that did not run, in the record of those right before them when they share its reason.
 func (st *state) noteSlots(reason task.SlotReason, first, last time.Time, count int, by string, now time.Time) {
-	if st.record == nil || st.record.Reason != reason {
+	st.settleBefore(last)
+	if st.record == nil || st.record.Reason != reason || !st.follows(first, st.record.Last) {
 		st.record = &task.SlotRecord{ID: st.newID(now), Task: st.def.Name, Reason: reason, First: first, By: by}
 		st.tell("slot", "skipped", "", fmt.Sprintf("%s: the slot of %s", reason, first.UTC().Format(time.RFC3339)), now)
 	}
@@ -233,6 +238,21 @@ func (st *state) noteSlots(reason task.SlotReason, first, last time.Time, count 
 	st.record.At = now
 	st.do(saveSlotEffect{*st.record})
 	st.dirty = true
+}
+
+// follows reports whether no slot lies between two slots; those that are on no grid follow each other as they come.
+func (st *state) follows(slot, before time.Time) bool {
+	return st.plan == nil || st.fixedDelay() || st.plan.Next(before).Equal(slot)
+}
+
+// settleBefore writes down the runs of earlier slots that have not begun. What is known of a later slot is about to be
+// written, and the high-water mark goes with it: a host that dies then would forget them.
+func (st *state) settleBefore(slot time.Time) {
+	for _, r := range st.runs {
+		if !r.saved && r.Trigger == task.TriggerSlot && r.Slot.Before(slot) {
+			st.save(r)
+		}
+	}
 }
 
 func latest(a, b time.Time) time.Time {

@@ -168,7 +168,7 @@ func TestDowntimeIsCaughtUpAsThePolicySays(t *testing.T) {
 		outcomes int
 		records  []string
 	}{
-		"none":   {task.CatchUp{Policy: task.CatchUpNone}, 1, []string{"missed(downtime) 5"}},
+		"none":   {task.CatchUp{Policy: task.CatchUpNone}, 0, []string{"missed(downtime) 6"}},
 		"latest": {task.CatchUp{Policy: task.CatchUpLatest, Window: time.Hour}, 1, []string{"missed(downtime) 5"}},
 		"all":    {task.CatchUp{Policy: task.CatchUpAll, Max: 4}, 4, []string{"missed(downtime) 2"}},
 	}

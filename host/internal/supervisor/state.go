@@ -270,3 +270,6 @@ func (st *state) clone() *state {
 	}
 	return &c
 }
+
+// onlySlot reports whether nothing but its slot speaks for the run: it has not begun, and nobody has asked for it.
+func (r *run) onlySlot() bool { return r.Trigger == task.TriggerSlot && len(r.Attempts) == 0 }

@@ -203,6 +203,8 @@ func (st *state) keepWaiting(now time.Time) {
 		case !r.saved:
 			st.forget(r)
 			st.noteSlots(task.SkippedShutdown, r.Slot, r.Slot, 1, "", now)
+		case r.onlySlot():
+			st.endQueued(r, task.OutcomeInterrupted, "", "the host ended before it began", now)
 		default:
 			st.leaveGroups(r)
 			r.phase, r.seated, r.why = waitStart, false, whyNone
