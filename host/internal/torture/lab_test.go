@@ -209,7 +209,9 @@ func (l *lab) tally(e check.Evidence, faults []check.Fault) figures {
 		if p.Acked {
 			f.posted++
 		}
-		f.repeated += p.Tries - 1
+		if p.Tries > 1 {
+			f.repeated++
+		}
 	}
 	seen := map[string]bool{}
 	for _, p := range e.Processes {
