@@ -94,26 +94,12 @@ func (s *SQLite) applyOps(ctx context.Context, t *tx, b *batch) error {
 }
 
 func (s *SQLite) applyTasks(ctx context.Context, t *tx, b *batch) error {
-	rows, published := map[string]taskRow{}, map[valueKey]task.Published{}
-	s.mu.Lock()
-	for name := range b.tasks {
-		if h := s.tasks[name]; h != nil && h.row() != h.written {
-			rows[name] = h.row()
-		}
-	}
-	b.rows = rows
-	for k := range b.published {
-		if p, there := s.published[k.task][k.key]; there {
-			published[k] = p
-		}
-	}
-	s.mu.Unlock()
-	for name, row := range rows {
+	for name, row := range b.rows {
 		if err := t.upsert(ctx, `INSERT INTO tasks (task, record) VALUES (?, ?) ON CONFLICT (task) DO UPDATE SET record = excluded.record`, row, name); err != nil {
 			return fmt.Errorf("write task %q: %w", name, err)
 		}
 	}
-	for k, p := range published {
+	for k, p := range b.values {
 		err := t.upsert(ctx, `INSERT INTO published (task, name, record) VALUES (?, ?, ?) ON CONFLICT (task, name) DO UPDATE SET record = excluded.record`, p, k.task, k.key)
 		if err != nil {
 			return fmt.Errorf("write value %q of task %q: %w", k.key, k.task, err)

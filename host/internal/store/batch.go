@@ -21,8 +21,9 @@ type batch struct {
 	events    []task.Event
 	told      int // events at the beginning that the feed has got already
 	ops       []*op
-	rows      map[string]taskRow // of tasks, that are being written
-	bytes     int64              // of ended runs, about
+	rows      map[string]taskRow // of tasks, as they were when the batch was taken: nothing later than its records
+	values    map[valueKey]task.Published
+	bytes     int64 // of ended runs, about
 }
 
 type valueKey struct{ task, key string }

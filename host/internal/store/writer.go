@@ -126,7 +126,24 @@ func (s *SQLite) take() *batch {
 	}
 	b := s.pending
 	s.inflight, s.pending = b, newBatch()
+	s.freeze(b)
 	return b
+}
+
+// freeze keeps what is known of tasks as it is now. What is saved from now on is in the next batch, and so is the
+// high-water mark that goes with it: a mark that was ahead of its records would make a host that dies forget them.
+func (s *SQLite) freeze(b *batch) {
+	b.rows, b.values = map[string]taskRow{}, map[valueKey]task.Published{}
+	for name := range b.tasks {
+		if h := s.tasks[name]; h != nil && h.row() != h.written {
+			b.rows[name] = h.row()
+		}
+	}
+	for k := range b.published {
+		if p, there := s.published[k.task][k.key]; there {
+			b.values[k] = p
+		}
+	}
 }
 
 // recordGap says as an event what was given up; the event is written like any other.

@@ -15,8 +15,12 @@ import (
 	"github.com/taskhost/taskhost/host/internal/torture/journal"
 )
 
-// moments are what plugins are about to do, or have just done, when a kill is most interesting.
-var moments = []journal.Kind{journal.Enter, journal.Leave, journal.Begin, journal.Commit, journal.Handle, journal.Settle}
+// moments are those at which a kill is most interesting.
+var moments = []moment{
+	{journal.Enter, ""}, {journal.Enter, "plain"}, {journal.Leave, ""},
+	{journal.Begin, "produce"}, {journal.Commit, "produce"}, {journal.Begin, "resume"}, {journal.Commit, "resume"},
+	{journal.Handle, ""}, {journal.Handle, "sink"}, {journal.Settle, ""}, {journal.Settle, "sink"},
+}
 
 // round lets work go on for a moment and kills somebody.
 func (l *lab) round() {
@@ -37,7 +41,7 @@ func (l *lab) round() {
 	}
 }
 
-func (l *lab) moment() journal.Kind { return moments[l.dice.IntN(len(moments))] }
+func (l *lab) moment() moment { return moments[l.dice.IntN(len(moments))] }
 
 // work lets up to d pass.
 func (l *lab) work(d time.Duration) { <-time.After(time.Duration(l.dice.Int64N(int64(d)))) }
@@ -81,7 +85,7 @@ func (l *lab) kill(pid int) bool {
 }
 
 // killPluginAt kills the next plugin that comes to the moment, right then.
-func (l *lab) killPluginAt(m journal.Kind) {
+func (l *lab) killPluginAt(m moment) {
 	l.work(50 * time.Millisecond)
 	if l.at(m, func(pid int) { syscall.Kill(pid, syscall.SIGKILL) }) {
 		l.count.pluginKills++
@@ -89,7 +93,7 @@ func (l *lab) killPluginAt(m journal.Kind) {
 }
 
 // killHostAt kills the host when a plugin comes to the moment.
-func (l *lab) killHostAt(m journal.Kind) {
+func (l *lab) killHostAt(m moment) {
 	l.work(100 * time.Millisecond)
 	host := l.h.PID
 	if !l.at(m, func(int) { syscall.Kill(host, syscall.SIGKILL) }) {
@@ -98,7 +102,7 @@ func (l *lab) killHostAt(m journal.Kind) {
 }
 
 // at lets act be called at the moment, and reports whether that came soon.
-func (l *lab) at(m journal.Kind, act func(pid int)) bool {
+func (l *lab) at(m moment, act func(pid int)) bool {
 	done := make(chan struct{})
 	off := l.marks.on(m, func(pid int) {
 		act(pid)

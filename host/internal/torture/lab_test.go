@@ -2,6 +2,7 @@ package torture
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -97,7 +98,7 @@ func newLab(t *testing.T, dice *rand.Rand) *lab {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the host's directory, with the journals, stays: %s", dir)
+			t.Logf("the host's directory, with the journals and the evidence, stays: %s", dir)
 			return
 		}
 		os.RemoveAll(dir)
@@ -173,6 +174,7 @@ func (l *lab) judge() figures {
 		l.t.Errorf("the last host ended with code %d", code)
 	}
 	faults := check.Check(e)
+	l.keep(e)
 	const show = 50
 	for i, f := range faults {
 		if i == show {
@@ -182,6 +184,18 @@ func (l *lab) judge() figures {
 		l.t.Error(f)
 	}
 	return l.tally(e, faults)
+}
+
+// keep writes down what was judged, beside the journals.
+func (l *lab) keep(e check.Evidence) {
+	e.Processes = nil
+	text, err := json.MarshalIndent(e, "", " ")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(l.h.Dir, "evidence.json"), text, 0o600)
+	}
+	if err != nil {
+		l.t.Errorf("keep the evidence: %v", err)
+	}
 }
 
 // tally counts what the evidence holds.
@@ -195,7 +209,9 @@ func (l *lab) tally(e check.Evidence, faults []check.Fault) figures {
 		if p.Acked {
 			f.posted++
 		}
-		f.repeated += p.Tries - 1
+		if p.Tries > 1 {
+			f.repeated++
+		}
 	}
 	seen := map[string]bool{}
 	for _, p := range e.Processes {

@@ -10,13 +10,19 @@ import (
 	"github.com/taskhost/taskhost/host/internal/torture/journal"
 )
 
+// moment is what a plugin of the task (of any: "") has just written down.
+type moment struct {
+	kind journal.Kind
+	task string
+}
+
 // listener hears what plugins are about to do, and acts within the same moment.
 type listener struct {
 	conn *net.UnixConn
 
-	mu   sync.Mutex
-	kind journal.Kind // that is waited for
-	act  func(pid int)
+	mu  sync.Mutex
+	at  moment // that is waited for
+	act func(pid int)
 }
 
 func listen(t *testing.T, path string) *listener {
@@ -45,13 +51,16 @@ func (l *listener) hear() {
 		if err != nil {
 			return
 		}
-		text, kind, _ := strings.Cut(string(buf[:n]), " ")
-		pid, err := strconv.Atoi(text)
+		said := strings.Fields(string(buf[:n]))
+		if len(said) != 3 {
+			continue
+		}
+		pid, err := strconv.Atoi(said[0])
 		if err != nil {
 			continue
 		}
 		l.mu.Lock()
-		if l.act != nil && string(l.kind) == kind {
+		if l.act != nil && string(l.at.kind) == said[1] && (l.at.task == "" || l.at.task == said[2]) {
 			act := l.act
 			l.act = nil
 			act(pid)
@@ -60,11 +69,11 @@ func (l *listener) hear() {
 	}
 }
 
-// on lets act be called once, at the next mark of the kind. The function that it returns calls that off.
-func (l *listener) on(kind journal.Kind, act func(pid int)) (off func()) {
+// on lets act be called once, when the moment comes next. The function that it returns calls that off.
+func (l *listener) on(m moment, act func(pid int)) (off func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.kind, l.act = kind, act
+	l.at, l.act = m, act
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()

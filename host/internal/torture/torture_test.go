@@ -53,7 +53,7 @@ func TestKillsBreakNoPromise(t *testing.T) {
 		}
 	})
 	t.Log(all)
-	if least := hosts * usual; all.kills() < least && !t.Failed() {
+	if least := hosts * usual; *torture == 0 && all.kills() < least && !t.Failed() {
 		t.Errorf("there were %d kills; want %d at least", all.kills(), least)
 	}
 }
@@ -75,6 +75,6 @@ func (f *figures) add(g figures) {
 
 func (f figures) String() string {
 	return fmt.Sprintf("%d kills (%d of hosts at work, %d of hosts that began, %d of plugins) and %d stops; "+
-		"%d messages acknowledged over the API (%d posts repeated), %d handlings, %d of them again; %d runs, %d slots that did not run; %d faults",
+		"%d messages acknowledged over the API (%d were posted again), %d handlings, %d of them again; %d runs, %d slots that did not run; %d faults",
 		f.kills(), f.hostKills, f.bootKills, f.pluginKills, f.stops, f.posted, f.repeated, f.handled, f.redelivered, f.runs, f.skipped, f.faults)
 }

@@ -89,7 +89,7 @@ func (tr *traffic) post(ctx context.Context, client *admin.Client, name string) 
 			tr.t.Errorf("post %s: %v", name, err)
 			return p
 		}
-		pause(ctx, 10*time.Millisecond)
+		pause(ctx, 30*time.Millisecond)
 	}
 	return p
 }

@@ -48,7 +48,7 @@ func open[S any](make func(victim) S) func(context.Context, *task.Host, Config) 
 		if err != nil {
 			return s, err
 		}
-		return make(victim{w, listen(c.Marks), c}), nil
+		return make(victim{w, listen(c.Marks, h.Info().Task), c}), nil
 	}
 }
 
