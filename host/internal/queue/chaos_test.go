@@ -184,8 +184,10 @@ func blow(t *testing.T, seed uint64) {
 		producers.Go(func() { s.produce(fmt.Sprint("p", i), 40) })
 	}
 	producers.Wait()
-	for s.b.status("in").Messages+s.b.status("out").Messages > 0 {
-		later(100 * time.Millisecond)
+	for began := time.Now(); s.b.status("in").Messages+s.b.status("out").Messages > 0; later(100 * time.Millisecond) {
+		if time.Since(began) > time.Hour {
+			t.Fatalf("messages are stuck: %+v\n%+v", s.b.status("in"), s.b.status("out"))
+		}
 	}
 	close(s.stop)
 	crew.Wait()

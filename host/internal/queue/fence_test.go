@@ -39,6 +39,29 @@ func TestNothingIsLostWhileTheStoreTakesNoWrites(t *testing.T) {
 	})
 }
 
+func TestACommitThatIsRefusedOnceTheStoreTakesWritesAgainHoldsUpNobody(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		store := &hosttest.QueueStore{Refuse: func(w *task.QueueWrite) error {
+			if len(w.Ops) > 0 {
+				return &task.Error{Code: "limit", Detail: "the store says no"}
+			}
+			return nil
+		}}
+		b := lay(t, store, nil, []task.Queue{spec("q")})
+		h := b.consume(consumes("q"), 1)
+		b.post("q", "1", "2")
+		ds := h.enter()
+		store.SetFence(hosttest.Unavailable)
+		h.settle(task.StatusSucceeded, ds, task.Op{Kind: task.OpSave, Key: "k"})
+		later(time.Minute)
+		store.SetFence(nil)
+		later(10 * time.Second)
+		h.settle(task.StatusSucceeded, h.take())
+		later(10 * time.Second)
+		h.expect("1")
+	})
+}
+
 func TestWhatAHostCouldNotWriteBeforeItsEndIsHandedOutAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		store := &hosttest.QueueStore{}

@@ -162,6 +162,7 @@ func (b *Broker) settled(s *settle, puts []task.Put, err error) {
 		b.failed(err, now)
 		return
 	}
+	b.wrote() // also with a refusal of what was in it: the store answers
 	if s.put != nil {
 		b.landed(s.put, puts, err, now)
 	}
@@ -169,7 +170,6 @@ func (b *Broker) settled(s *settle, puts []task.Put, err error) {
 		b.undo(s, err, now)
 		return
 	}
-	b.wrote()
 	s.consumer.synced(len(s.acks), s.bytes)
 	for _, e := range s.acks {
 		b.acked(e, now)
