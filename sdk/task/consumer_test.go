@@ -124,7 +124,10 @@ func TestAHandlerKnowsItsMessage(t *testing.T) {
 			if !m.Extend(time.Minute) {
 				t.Error("not extended")
 			}
-			if until, _ := h.Deadline(); time.Until(until) != 2*time.Minute {
+			if !h.Extend(time.Minute) {
+				t.Error("not extended by the host")
+			}
+			if until, _ := h.Deadline(); time.Until(until) != 3*time.Minute {
 				t.Errorf("deadline %s after extending", until)
 			}
 			return nil
@@ -196,6 +199,32 @@ func TestMessagesOfABatchThatFailEmitNothing(t *testing.T) {
 			t.Error(diff)
 		}
 		equal(t, "last", r.Checkpoint("last"), "1")
+	})
+}
+
+func TestAHandlerThatIsDrainedMayAskForMore(t *testing.T) {
+	t.Parallel()
+	tasktest.Test(t, func(t *testing.T) {
+		typ := task.Consumer("work", func(ctx context.Context, h *task.Host, _ none, _ *task.Message[order]) error {
+			<-h.Stopping()
+			if !h.Extend(time.Minute) {
+				t.Error("not extended")
+			}
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-time.After(65 * time.Second):
+				return nil
+			}
+		})
+		r := tasktest.Run(t, typ, ``)
+		r.Send(order{"7"})
+		r.Send(order{"8"}) // waits behind it
+		equal(t, "deliveries", len(r.Deliveries()), 1)
+		r.Stop(10 * time.Second)
+		equal(t, "outcome", r.Outcome(), "succeeded")
+		equal(t, "acknowledged", strings.Join(r.Acknowledged(), " "), "m1")
+		equal(t, "left", r.Queued(), 1)
 	})
 }
 

@@ -17,8 +17,9 @@
 //
 // [Periodic] does one piece of work per run, [Job] does so with a typed input and
 // result, [Continuous] goes on until it is stopped, [Loop] does one step again and
-// again. Their Open forms ([OpenPeriodic] and so on) hold an object open between
-// runs, which can answer requests (see [Method]).
+// again, [Consumer] and [BatchConsumer] handle the messages of a queue. Their Open
+// forms ([OpenPeriodic] and so on) hold an object open between runs, which can answer
+// requests (see [Method]).
 //
 // # Stopping
 //
@@ -35,9 +36,16 @@
 // [Load] and [LoadRun]. [Host.Publish] shows a value to the world while the task
 // runs, and promises nothing beyond that.
 //
+// # Queues
+//
+// An [Output] is where a type sends messages, with [Emit] in a commit; HCL wires it to a
+// queue. A handler of a consumer emits and saves on its [Message]: all of it happens in
+// the commit that acknowledges the message, so that between queues a message is moved
+// exactly once, whatever dies. Ids make commits safe to repeat; see [Emit].
+//
 // # Panics
 //
-// A panic in a run, a step, a method or an open function becomes that one's error,
+// A panic in a run, a step, a handler, a method or an open function becomes that one's error,
 // with its stack; the process goes on. A panic in a goroutine that author code has
 // started cannot be caught: it ends the process, and the host reports it from what
 // the process wrote.

@@ -136,6 +136,116 @@ func ExampleLoadRun() {
 	// succeeded 6
 }
 
+// What a handler emits and saves is one commit with the acknowledgement of its message.
+func ExampleConsumer() {
+	type Order struct {
+		ID    string `json:"id"`
+		Total int    `json:"total"`
+	}
+	type Invoice struct {
+		Order string `json:"order"`
+	}
+	bill := func(_ context.Context, _ *task.Host, _ struct{}, m *task.Message[Order]) error {
+		if m.Value.Total == 0 {
+			return task.Skip("nothing to pay")
+		}
+		m.Emit("invoices", Invoice{m.Value.ID}, task.ID("invoice-"+m.Value.ID))
+		m.Save("last", m.Value.ID)
+		return nil
+	}
+	s := &stage{}
+	defer s.end()
+	r := tasktest.Run(s, task.Consumer("bill", bill, task.Output[Invoice]("invoices", "one per order")), ``)
+	r.Send(Order{"7", 120})
+	r.Send(Order{"8", 0})
+	r.WaitHandled()
+	fmt.Println("acknowledged:", r.Acknowledged())
+	fmt.Println("invoices:", r.Emitted("invoices"))
+	fmt.Println("last:", r.Checkpoint("last"))
+	// Output:
+	// acknowledged: [m1 m2]
+	// invoices: [{invoice-7  {"order":"7"}}]
+	// last: "7"
+}
+
+func ExampleBatchConsumer() {
+	load := func(_ context.Context, _ *task.Host, _ struct{}, b *task.Batch[int]) error {
+		sum := 0
+		for i, m := range b.Messages {
+			if m.Value < 0 {
+				b.Fail(i, task.Permanent(errors.New("a negative amount")))
+				continue
+			}
+			sum += m.Value
+		}
+		b.Emit("sums", sum)
+		return nil
+	}
+	s := &stage{}
+	defer s.end()
+	typ := task.BatchConsumer("load", load, task.Output[int]("sums", "one per batch"))
+	r := tasktest.Run(s, typ, ``, tasktest.Batch(3, time.Minute))
+	for _, amount := range []int{1, -2, 3} {
+		r.Send(amount)
+	}
+	r.WaitHandled()
+	fmt.Println("sum:", r.Emitted("sums")[0].Value)
+	fmt.Println("dead letters:", r.DeadLetters())
+	// Output:
+	// sum: 4
+	// dead letters: [{m2 permanent a negative amount 1}]
+}
+
+// table is a live object that messages are written to.
+type table struct{ rows atomic.Int64 }
+
+func (t *table) Handle(_ context.Context, _ *task.Host, m *task.Message[string]) error {
+	t.rows.Add(1)
+	return nil
+}
+
+func ExampleOpenConsumer() {
+	open := func(context.Context, *task.Host, struct{}) (*table, error) { return &table{}, nil }
+	rows := func(_ context.Context, t *table, _ struct{}) (int64, error) { return t.rows.Load(), nil }
+	s := &stage{}
+	defer s.end()
+	r := tasktest.Run(s, task.OpenConsumer("insert", open, task.Method("rows", rows)), ``)
+	r.Send("a")
+	r.Send("b")
+	r.WaitHandled()
+	var n int64
+	fmt.Println(r.Call("rows", struct{}{}, &n), n)
+	// Output:
+	// <nil> 2
+}
+
+// A page and where the next begins are one commit: a poller that is killed between two pages emits none
+// twice and leaves none out.
+func ExampleHost_Commit() {
+	pages := [][]string{{"a", "b"}, {"c"}}
+	poll := func(ctx context.Context, h *task.Host, _ struct{}) error {
+		cursor, _, err := task.Load[int](ctx, h, "cursor")
+		for err == nil && cursor < len(pages) {
+			var ops []task.Op
+			for _, item := range pages[cursor] {
+				ops = append(ops, task.Emit("items", item))
+			}
+			cursor++
+			err = h.Commit(ctx, append(ops, task.Save("cursor", cursor))...)
+		}
+		return err
+	}
+	s := &stage{}
+	defer s.end()
+	r := tasktest.Run(s, task.Periodic("poll", poll, task.Output[string]("items", "one per item")), ``, tasktest.KillAfterCommit(1))
+	fmt.Println(r.Outcome(), len(r.Emitted("items")))
+	r = r.Retry()
+	fmt.Println(r.Outcome(), len(r.Emitted("items")))
+	// Output:
+	// failed 2
+	// succeeded 3
+}
+
 func ExampleRetryAfter() {
 	poll := func(context.Context, *task.Host, struct{}) error {
 		return task.RetryAfter(30*time.Second, errors.New("too many requests"))

@@ -21,6 +21,13 @@ func (s *stage) Cleanup(f func())                  { s.cleanups = append(s.clean
 func (s *stage) Errorf(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 func (s *stage) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 
+// end cleans up what the type has left.
+func (s *stage) end() {
+	for _, f := range slices.Backward(s.cleanups) {
+		f()
+	}
+}
+
 // show runs a type once and prints how it ended.
 func show(typ task.Type, hcl string, options ...tasktest.Option) *tasktest.Task {
 	return perform(typ, hcl, func(*tasktest.Task) {}, options)
@@ -36,11 +43,7 @@ func showStopped(typ task.Type, hcl string, options ...tasktest.Option) *tasktes
 
 func perform(typ task.Type, hcl string, act func(*tasktest.Task), options []tasktest.Option) *tasktest.Task {
 	s := &stage{}
-	defer func() {
-		for _, f := range slices.Backward(s.cleanups) {
-			f()
-		}
-	}()
+	defer s.end()
 	r := tasktest.Run(s, typ, hcl, options...)
 	act(r)
 	fmt.Println("outcome:", r.Outcome())

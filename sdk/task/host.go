@@ -94,8 +94,17 @@ func (h *Host) Beat(note string) { h.handle.Beat(note) }
 
 // Extend asks for more time: it moves the run's timeout, or the end of the drain,
 // by d. It waits for the answer and reports whether it was granted; the task's
-// max_timeout is the bound. In a handler it moves the end of the drain only; see [Message.Extend].
-func (h *Host) Extend(d time.Duration) bool { return h.handle.Extend(d) }
+// max_timeout is the bound. In a handler it is [Message.Extend], and while the task drains
+// it moves the end of that, too.
+func (h *Host) Extend(d time.Duration) bool {
+	if h.work == nil {
+		return h.handle.Extend(d)
+	}
+	if !h.work.Extend(d) {
+		return false
+	}
+	return !h.handle.Draining() || h.handle.Extend(d)
+}
 
 // Progress says how far the run has come; total 0 is unknown.
 func (h *Host) Progress(done, total int64, note string) { h.handle.Progress(done, total, note) }

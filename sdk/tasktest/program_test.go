@@ -48,6 +48,24 @@ func TestBinary(t *testing.T) {
 			t.Errorf("exit code %d after an orderly close", code)
 		}
 	})
+	t.Run("a consumer that is killed before it is acknowledged", func(t *testing.T) {
+		type greeting struct {
+			Text string `json:"text"`
+		}
+		r := p.Run("shout", `name = "ann"`, tasktest.KillBeforeAck(2), tasktest.Concurrency(2))
+		for _, text := range []string{"a", "b", "c"} {
+			r.Send(greeting{text})
+		}
+		if r.Outcome() != "failed" || r.Class() != "crash" || r.ExitCode() != -1 {
+			t.Errorf("outcome %s, class %s, exit code %d", r.Outcome(), r.Class(), r.ExitCode())
+		}
+		r = r.Next()
+		r.WaitHandled()
+		if len(r.Acknowledged()) != 3 || len(r.Emitted("shouts")) != 3 || len(r.DeadLetters()) != 0 {
+			t.Errorf("acknowledged %v, emitted %v, dead %v", r.Acknowledged(), r.Emitted("shouts"), r.DeadLetters())
+		}
+		r.Close(time.Second)
+	})
 	t.Run("killed and tried again", func(t *testing.T) {
 		r := p.Run("greet", `name = "ann"`, tasktest.KillAfterCommit(1))
 		if r.Outcome() != "failed" || r.Class() != "crash" || r.ExitCode() != -1 {

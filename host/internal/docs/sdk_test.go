@@ -124,7 +124,8 @@ func (p *page) heading(name string) { fmt.Fprintf(p.out, "### %s.%s\n\n", p.Name
 func (p *page) function(f *doc.Func) {
 	name := f.Name
 	if f.Recv != "" {
-		name = strings.TrimLeft(f.Recv, "*") + "." + name
+		receiver, _, _ := strings.Cut(strings.TrimLeft(f.Recv, "*"), "[") // without type parameters, as links have it
+		name = receiver + "." + name
 	}
 	p.heading(name)
 	p.code(f.Decl)

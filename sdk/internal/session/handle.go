@@ -198,8 +198,8 @@ func (h *Handle) Stopped() bool {
 	}
 }
 
-// isStopped is Stopped for the SDK's own use: it is no look of author code.
-func (h *Handle) isStopped() bool {
+// Draining is Stopped for the SDK's own use: it is no look of author code.
+func (h *Handle) Draining() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.stopped

@@ -263,7 +263,7 @@ func (w *Work) fatesOf(err, ended error) *taskv1.MessagesHandled {
 	out := &taskv1.MessagesHandled{Run: w.handle.run, Messages: make([]*taskv1.Handled, len(w.Messages))}
 	// The texts of a whole batch must fit into one frame.
 	limit := min(textLimit, w.handle.inst.maxFrame/4/len(w.Messages))
-	stopping := w.handle.isStopped()
+	stopping := w.handle.Draining()
 	whole := handledOf(err, ended, stopping, limit, w.limit)
 	for i, m := range w.Messages {
 		var one *taskv1.Handled
