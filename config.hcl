@@ -80,6 +80,30 @@ task "nightly" {
   }
 }
 
+# A queue: what is posted to it is on the disk when the answer comes, and is handed out until it is handled.
+# taskhost queue post orders '{"item":"tea"}'
+queue "orders" {
+  max_deliveries = 5
+}
+
+# A consumer: it hands each message to an endpoint. Here that is the host itself, which only says that it is well.
+task "notify" {
+  description = "tells an endpoint of every order"
+  plugin      = "http"
+  type        = "forward"
+
+  continuous {}
+
+  consume "orders" {
+    concurrency = 2
+  }
+
+  config {
+    url    = var.site
+    method = "GET"
+  }
+}
+
 # Runs when somebody asks: taskhost task run greet -input '{"name":"Ada"}' -wait 10s
 task "greet" {
   description = "says hello to the name in its input"

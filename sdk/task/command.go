@@ -37,7 +37,7 @@ var verbs = []struct {
 }{
 	{"describe", "", "print what this plugin serves, as JSON", (*command).describe},
 	{"validate", "-c FILE [-type T]", "check the content of a task's config block", (*command).validate},
-	{"run", "-once -c FILE [-type T] [-input JSON] [-timeout D]", "run a type once, here, without a host", (*command).runOnce},
+	{"run", "-once -c FILE [-type T] [-input JSON] [-timeout D]", "run a type once, here, without a host; a consumer takes messages from stdin", (*command).runOnce},
 	{"version", "", "print the version", (*command).version},
 }
 

@@ -27,6 +27,7 @@ type once struct {
 	timeout time.Duration
 	pause   time.Duration
 	level   string
+	feed    *feed // of a type that handles messages
 }
 
 // onceReport is what `PLUGIN run` prints when the run has ended.
@@ -59,12 +60,20 @@ func (c *command) runOnce(args []string) int {
 	if err != nil {
 		return c.fail(fmt.Errorf("cannot run type %q: %w", q.typ.Description.Name, err))
 	}
+	if q.feed != nil {
+		return q.feed.summary(report)
+	}
 	text, err := json.MarshalIndent(report, "", "  ")
 	if err != nil {
 		return c.fail(fmt.Errorf("cannot print the report: %w", err))
 	}
 	fmt.Fprintf(c.out, "%s\n", text)
-	switch report.Outcome {
+	return codeOf(report.Outcome)
+}
+
+// codeOf is the exit code of a run that ended so.
+func codeOf(outcome string) int {
+	switch outcome {
 	case "succeeded", "skipped", "interrupted":
 		return exitOK
 	}
@@ -77,8 +86,10 @@ func (c *command) parseOnce(args []string) (q once, ok bool) {
 	file := f.String("c", "", "`file` with the content of a task's config block")
 	typ := f.String("type", "", "task `type`; may be left out when there is one")
 	input := f.String("input", "", "the input of a job, as `JSON`")
-	timeout := f.String("timeout", "", "cancel the run after this `duration`")
+	timeout := f.String("timeout", "", "cancel the run, or each call of a handler, after this `duration`")
 	pause := f.String("pause", "", "`duration` between the steps of a loop")
+	concurrency := f.Int("concurrency", 1, "handlers at work at a `time`, of a type that handles messages")
+	batch := f.Int("batch", 100, "most `messages` of one call, of a type that takes several at once")
 	level := f.String("level", "info", "log `level`: trace, debug, info, warn or error")
 	if !c.parse(f, args) {
 		return q, false
@@ -109,6 +120,11 @@ func (c *command) parseOnce(args []string) (q once, ok bool) {
 			return usage(fmt.Errorf("-input: %s", strings.Join(texts, "; ")))
 		}
 		q.input = json.RawMessage(*input)
+	}
+	if q.typ.Description.Message != nil {
+		if q.feed, err = c.newFeed(q.typ, *concurrency, *batch); err != nil {
+			return usage(err)
+		}
 	}
 	q.level, q.mode = *level, q.typ.Description.Modes[0]
 	if *file == "" {
@@ -145,15 +161,20 @@ func (c *command) drive(q once) (onceReport, error) {
 	ctx := context.Background()
 	name, store := q.typ.Description.Name, &solo.Store{}
 	store.Wire()
-	host, err := solo.Open(ctx, memory.Conn, store, solo.Config{
-		Task: name, Type: name, Mode: q.mode, Config: q.config, LogLevel: q.level, Pause: q.pause,
-	})
+	config := solo.Config{Task: name, Type: name, Mode: q.mode, Config: q.config, LogLevel: q.level, Pause: q.pause}
+	start := &taskv1.RunStart{Run: "once", Attempt: 1, Trigger: "manual", Slot: time.Now().UnixNano(), Input: q.input}
+	var fed <-chan struct{}
+	if q.feed != nil {
+		store.OnEmit(q.feed.print)
+		config.Queue, fed = q.feed.queue, q.feed.done
+		start.Consume = q.feed.consume(q.timeout)
+	}
+	host, err := solo.Open(ctx, memory.Conn, store, config)
 	if err != nil {
 		return onceReport{}, err
 	}
-	start := &taskv1.RunStart{Run: "once", Attempt: 1, Trigger: "manual", Slot: time.Now().UnixNano(), Input: q.input}
 	var timeout <-chan time.Time
-	if q.timeout > 0 {
+	if q.timeout > 0 && q.feed == nil {
 		timer := time.NewTimer(q.timeout)
 		defer timer.Stop()
 		timeout = timer.C
@@ -163,8 +184,14 @@ func (c *command) drive(q once) (onceReport, error) {
 	if err != nil {
 		return onceReport{}, err
 	}
+	if q.feed != nil {
+		go q.feed.run()
+	}
 	for stops := 0; ; {
 		select {
+		case <-fed:
+			fed = nil
+			err = host.Stop(ctx, start.Run, 0, "all messages are handled")
 		case r := <-ended:
 			return closeOnce(ctx, host, store, r)
 		case <-host.Done():

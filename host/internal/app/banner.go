@@ -27,6 +27,6 @@ func (h *host) banner() {
 		fmt.Fprintf(out, "  intake %s   POST /v1/queues/QUEUE/messages, token in %s\n", strings.TrimPrefix(addr, "unix:"), h.data.join("producer.token"))
 	}
 	fmt.Fprintf(out, "  cli    taskhost status · taskhost logs -f TASK · taskhost help\n")
-	fmt.Fprintf(out, "  store  %s   logs in %s\n", h.data.join("taskhost.db"), h.data.join("logs"))
+	fmt.Fprintf(out, "  store  %s   logs in %s\n", h.data.join(storeFile), h.data.join("logs"))
 	fmt.Fprintf(out, "  stop   Ctrl-C drains for up to %s; again: cancel; again: kill\n", schema.FormatDuration(c.Host.ShutdownTimeout.Round(time.Second)))
 }

@@ -103,7 +103,7 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 	if h.logs, err = logs.Open(h.data.join("logs"), logs.Options{Quota: c.Host.Keep.Logs, Log: h.log.Named("logs")}); err != nil {
 		return nil, fmt.Errorf("open the logs: %w", err)
 	}
-	h.store, err = store.Open(h.data.join("taskhost.db"), store.Options{
+	h.store, err = store.Open(h.data.join(storeFile), store.Options{
 		Keep: c.Host.Keep, KeepTotal: c.Host.KeepTotal.Runs, KeepBytes: c.Host.KeepTotal.Disk,
 		Publish: h.feed.Publish, Log: h.log.Named("store"),
 	})

@@ -26,6 +26,7 @@ type Commands struct {
 	Validate func(ctx context.Context, o ValidateOptions) error
 	// Format returns the source in canonical form.
 	Format func(source []byte, filename string) ([]byte, error)
+	Store  StoreCommands
 }
 
 // Sources say what a configuration is read from.
@@ -138,7 +139,7 @@ func (a *app) root() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("host", a.serveCommand(), a.validateCommand(), a.fmtCommand(), a.hostCommand(), a.pluginCommand())
+	add("host", a.serveCommand(), a.validateCommand(), a.fmtCommand(), a.hostCommand(), a.pluginCommand(), a.storeCommand())
 	add("use", a.statusCommand(), a.taskCommand(), a.runsCommand(), a.queueCommand(), a.logsCommand(), a.eventsCommand())
 	root.AddCommand(a.versionCommand())
 	return root

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -52,7 +53,52 @@ func commands() cli.Commands {
 			}
 			return bytes.ReplaceAll(source, []byte("  =  "), []byte(" = ")), nil
 		},
+		Store: storeCommands(),
 	}
+}
+
+// storeCommands stand in for the store: one with little in it, in the data directory "well", and a damaged one elsewhere.
+func storeCommands() cli.StoreCommands {
+	info := func(at cli.StoreAt) (cli.StoreInfo, error) {
+		where := cmp.Or(at.DataDir, strings.Join(at.Config, " "))
+		if where == "nowhere" {
+			return cli.StoreInfo{}, errors.New("look into the store nowhere/taskhost.db: no such file")
+		}
+		i := cli.StoreInfo{
+			Path: where + "/taskhost.db", Format: 1, Newest: 2, Bytes: 3 << 19, Commits: 7, Engine: "3.51.3", Runs: 20, Live: 1, Slots: 1, Tasks: 2, Overrides: 1,
+			Checkpoints: 3, RunValues: 4, Published: 5, Events: 6, Queues: []cli.StoreQueue{{Name: "urls", Messages: 12, DeadLetters: 1}}, IDs: 9,
+		}
+		i.Written.Time, i.Oldest.Time = apitest.Epoch, apitest.Epoch.Add(-48*time.Hour)
+		return i, nil
+	}
+	return cli.StoreCommands{
+		Info: func(_ context.Context, at cli.StoreAt) (cli.StoreInfo, error) { return info(at) },
+		Check: func(_ context.Context, at cli.StoreAt) (cli.StoreCheck, error) {
+			if at.DataDir == "well" {
+				return cli.StoreCheck{Path: "well/taskhost.db", OK: true, Problems: []string{}}, nil
+			}
+			return cli.StoreCheck{Path: "ill/taskhost.db", Problems: []string{"table messages, record 5 of queue \"\x1b[2Jq\": damaged", "page 3 is never used"}}, nil
+		},
+		Backup: func(_ context.Context, at cli.StoreAt, to string, force bool, p cli.Copied) (cli.StoreInfo, error) {
+			if _, err := os.Stat(to); err == nil && !force {
+				return cli.StoreInfo{}, errors.New("the file is there already")
+			}
+			return copied(at, to, p, info)
+		},
+		Restore: func(_ context.Context, at cli.StoreAt, from string, p cli.Copied) (cli.StoreInfo, error) {
+			return copied(at, at.DataDir+"/taskhost.db", p, info)
+		},
+	}
+}
+
+func copied(at cli.StoreAt, path string, p cli.Copied, info func(cli.StoreAt) (cli.StoreInfo, error)) (cli.StoreInfo, error) {
+	if p != nil {
+		p(1<<20, 3<<19)
+		p(3<<19, 3<<19)
+	}
+	i, err := info(at)
+	i.Path = path
+	return i, err
 }
 
 func TestScripts(t *testing.T) {

@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -42,7 +44,7 @@ func TestTheSampleConfigurationWorks(t *testing.T) {
 	}
 	h := admintest.Start(t, admintest.Options{Config: config, Plugins: []string{"plugins/exec", "plugins/http", "plugins/files"}})
 	all, err := h.AllTasks(t.Context(), admin.TaskQuery{})
-	if err != nil || len(all) != 5 {
+	if err != nil || len(all) != 6 {
 		t.Fatalf("%d tasks, %v", len(all), err)
 	}
 
@@ -55,6 +57,16 @@ func TestTheSampleConfigurationWorks(t *testing.T) {
 	if text := logOf(t, h, greet.ID); greet.Outcome != "succeeded" || !strings.Contains(text, `stdout {"name":"Ada"}`) || !strings.Contains(text, "stdout hello from "+greet.ID) {
 		t.Errorf("greet: %s %+v %s", greet.Outcome, greet.Error, text)
 	}
+	if _, err := h.Post(t.Context(), "orders", json.RawMessage(`{"item":"tea"}`), admin.PostOptions{}); err != nil {
+		t.Error(err)
+	}
+	h.Until("the order is handled", func(ctx context.Context) error {
+		q, err := h.Queue(ctx, "orders")
+		if err == nil && (q.Depth > 0 || q.Counts.Acknowledged != 1) {
+			err = fmt.Errorf("%d wait, %d are acknowledged", q.Depth, q.Counts.Acknowledged)
+		}
+		return err
+	})
 	report := h.UntilRun("report", "succeeded")
 	if text := logOf(t, h, report.ID); !strings.Contains(text, "somebody was greeted at") {
 		t.Errorf("report: %s", text)

@@ -256,3 +256,26 @@ func TestNothingIsTakenBeforeOpenAndAfterClose(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+func TestMessagesThatArePostedTogetherKeepTheirOrderAndShareTheDisk(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := lay(t, &hosttest.QueueStore{Time: time.Second}, nil, []task.Queue{spec("q", func(q *task.Queue) { q.MaxMessages = 4 })})
+		began := time.Now()
+		var ms []task.NewMessage
+		for _, body := range []string{`1`, `2`, `{`, `3`, `4`, `5`} {
+			ms = append(ms, task.NewMessage{Body: []byte(body)})
+		}
+		posted, errs := b.PostAll(t.Context(), "q", ms)
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("six messages took %s, as if each had waited for the disk by itself", took)
+		}
+		for i, err := range errs {
+			if wrong := i == 2 || i == 5; (err != nil) != wrong || (posted[i].ID == "") != wrong {
+				t.Errorf("message %d: %+v, %v", i, posted[i], err)
+			}
+		}
+		refused(t, errs[5], task.CodeQueueFull)
+		wants(t, "in order", b.consume(consumes("q"), 10).take()[0].Message.ID, posted[0].ID)
+		wants(t, "kept", b.kept("q"), []string{"1", "2", "3", "4"})
+	})
+}

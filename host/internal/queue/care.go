@@ -49,17 +49,15 @@ type letter struct {
 	id  string
 }
 
-// letters finds dead letters by their ids, or all that are there now, the oldest first.
+// letters finds dead letters by their ids, or all that are there now, the oldest first. They are all known before the
+// first is moved: one that dies again meanwhile is not moved again.
 func (b *Broker) letters(ctx context.Context, queue string, ids []string) ([]letter, error) {
 	if len(ids) == 0 {
-		b.mu.Lock()
-		last := b.last
-		b.mu.Unlock()
-		return b.lettersOf(ctx, task.DeadQuery{Queue: queue}, last)
+		return b.lettersOf(ctx, task.DeadQuery{Queue: queue})
 	}
 	var all []letter
 	for part := range slices.Chunk(ids, maxLimit) {
-		found, err := b.lettersOf(ctx, task.DeadQuery{Queue: queue, IDs: part}, 1<<64-1)
+		found, err := b.lettersOf(ctx, task.DeadQuery{Queue: queue, IDs: part})
 		if err != nil {
 			return nil, err
 		}
@@ -87,8 +85,8 @@ func (b *Broker) letters(ctx context.Context, queue string, ids []string) ([]let
 	return slices.CompactFunc(all, func(a, b letter) bool { return a.seq == b.seq }), nil
 }
 
-// lettersOf reads the names of all dead letters of a query up to a seq. What dies later does not belong to them.
-func (b *Broker) lettersOf(ctx context.Context, q task.DeadQuery, last uint64) (all []letter, err error) {
+// lettersOf reads the names of all dead letters of a query.
+func (b *Broker) lettersOf(ctx context.Context, q task.DeadQuery) (all []letter, err error) {
 	q.Limit = defaultLimit
 	for {
 		page, err := b.cfg.Store.DeadLetters(ctx, q)
@@ -96,9 +94,7 @@ func (b *Broker) lettersOf(ctx context.Context, q task.DeadQuery, last uint64) (
 			return nil, err
 		}
 		for _, d := range page.Items {
-			if d.Seq <= last {
-				all = append(all, letter{d.Seq, d.ID})
-			}
+			all = append(all, letter{d.Seq, d.ID})
 		}
 		if q.Cursor = page.Next; q.Cursor == "" {
 			slices.SortFunc(all, func(a, b letter) int { return cmp.Compare(a.seq, b.seq) })

@@ -125,6 +125,27 @@ func TestRedriveMovesWhatFits(t *testing.T) {
 	}
 }
 
+func TestDeadLettersOfAnEarlierHostComeBackToo(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		store := &hosttest.QueueStore{}
+		b := lay(t, store, nil, []task.Queue{spec("q"), spec("old")})
+		b.dies("q", "1", "2")
+		b.dies("old", "3")
+		b.Close()
+		b = lay(t, store, nil, []task.Queue{spec("q")})
+		moved, err := b.Redrive(t.Context(), "q", nil, "eva")
+		wants(t, "moved", []any{len(moved), err, b.kept("q")}, []any{2, nil, []string{"1", "2"}})
+		wants(t, "not declared", []any{b.status("old").Declared, b.status("old").Dead}, []any{false, 1})
+		_, err = b.Redrive(t.Context(), "old", nil, "eva")
+		refused(t, err, task.CodeQueueUnknown)
+		n, err := b.Purge(t.Context(), "old", true, "eva")
+		wants(t, "purge", []any{n, err}, []any{1, nil})
+		if _, ok := b.Queue("old"); ok {
+			t.Error("the queue is still to be seen although nothing is left of it")
+		}
+	})
+}
+
 func TestTwoWhoRedriveAtOnceMoveNothingTwice(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := lay(t, &hosttest.QueueStore{Time: time.Second}, nil, []task.Queue{spec("q")})

@@ -73,6 +73,9 @@ func compact(queue string, body json.RawMessage) (json.RawMessage, error) {
 			Remedy: fmt.Sprintf("a message takes up to %d bytes: keep large data in a file, and post its name", task.MaxMessageBytes),
 		}
 	}
+	if out.Len() < len(body)/2 {
+		return bytes.Clone(out.Bytes()), nil // it is kept for long, and the spaces are not to be kept with it
+	}
 	return out.Bytes(), nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 	"time"
+	"unsafe"
 
 	"pgregory.net/rapid"
 
@@ -417,4 +418,10 @@ func TestALineKeepsItsPromisesWhateverHappens(t *testing.T) {
 		}
 		w.drain(t)
 	})
+}
+
+func TestWhatMemoryHoldsOfAWaitingMessageIsSmall(t *testing.T) {
+	if size := unsafe.Sizeof(entry{}); size > 160 {
+		t.Errorf("an entry takes %d bytes", size)
+	}
 }

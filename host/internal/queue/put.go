@@ -72,6 +72,7 @@ func (p *put) into(w *task.QueueWrite) {
 // target is what a draft must know of its queue.
 type target struct {
 	line    *line
+	name    string
 	orderBy string
 	idsFor  time.Duration
 }
@@ -90,7 +91,7 @@ func (b *Broker) target(name string) (target, error) {
 		}
 		return target{}, noLonger(name)
 	}
-	return target{l, l.orderBy, l.spec.IDsFor}, nil
+	return target{l, name, l.orderBy, l.spec.IDsFor}, nil
 }
 
 // names are the declared queues. The lock is held.
@@ -107,11 +108,10 @@ func (b *Broker) names() []string {
 // draft checks a message and makes it ready to be written. An id that is given is remembered, with the body that
 // it was used for; one that is made here cannot come again.
 func (b *Broker) draft(t target, m task.NewMessage, remember bool) (draft, error) {
-	name := t.line.spec.Name
 	if err := checkKey(m.Key); err != nil {
 		return draft{}, err
 	}
-	body, err := compact(name, m.Body)
+	body, err := compact(t.name, m.Body)
 	if err != nil {
 		return draft{}, err
 	}
@@ -126,32 +126,73 @@ func (b *Broker) draft(t target, m task.NewMessage, remember bool) (draft, error
 		sum := sha256.Sum256(body)
 		d.remember, d.digest = t.idsFor, sum[:]
 	}
-	d.message = &task.Message{Queue: name, ID: m.ID, Key: m.Key, Body: body, Posted: now, Source: m.Source, Size: len(body)}
+	d.message = &task.Message{Queue: t.name, ID: m.ID, Key: m.Key, Body: body, Posted: now, Source: m.Source, Size: len(body)}
 	return d, nil
 }
 
 // Post adds a message; it is durable on return. While a queue with overflow "block" is full it waits as long as ctx.
 func (b *Broker) Post(ctx context.Context, queue string, m task.NewMessage) (task.Posted, error) {
-	t, err := b.target(queue)
+	p, err := b.post(ctx, queue, m)
 	if err != nil {
 		return task.Posted{}, err
 	}
+	return p.wait()
+}
+
+// PostAll posts messages as Post does, in their order, so that they share the time of the disk. Both results are as
+// long as ms; a message that is refused keeps no other one out.
+func (b *Broker) PostAll(ctx context.Context, queue string, ms []task.NewMessage) ([]task.Posted, []error) {
+	posted, errs := make([]task.Posted, len(ms)), make([]error, len(ms))
+	under := make([]*posting, len(ms))
+	for i, m := range ms {
+		under[i], errs[i] = b.post(ctx, queue, m)
+	}
+	for i, p := range under {
+		if p != nil {
+			posted[i], errs[i] = p.wait()
+		}
+	}
+	return posted, errs
+}
+
+// posting is a message on its way to the disk.
+type posting struct {
+	id    string
+	write *task.QueueWrite
+	done  <-chan error
+}
+
+// post gives a message to the store once there is room for it.
+func (b *Broker) post(ctx context.Context, queue string, m task.NewMessage) (*posting, error) {
+	t, err := b.target(queue)
+	if err != nil {
+		return nil, err
+	}
 	if m.ID != "" {
 		if err := checkGivenID(m.ID); err != nil {
-			return task.Posted{}, err
+			return nil, err
 		}
 	}
 	d, err := b.draft(t, m, true)
 	if err != nil {
-		return task.Posted{}, err
+		return nil, err
 	}
 	p := &put{}
 	p.add(d)
 	w := &task.QueueWrite{}
-	if err := b.write(ctx, w, p, false); err != nil {
+	done, err := b.submit(ctx, w, p, false)
+	if err != nil {
+		return nil, err
+	}
+	return &posting{d.message.ID, w, done}, nil
+}
+
+// wait returns when the message is on the disk, or refused.
+func (p *posting) wait() (task.Posted, error) {
+	if err := <-p.done; err != nil {
 		return task.Posted{}, err
 	}
-	return task.Posted{ID: d.message.ID, Duplicate: w.Put[0].Duplicate}, nil
+	return task.Posted{ID: p.id, Duplicate: p.write.Put[0].Duplicate}, nil
 }
 
 // Commit applies a commit of author code. See task.Queues.
@@ -206,8 +247,17 @@ func (b *Broker) emit(op task.Op, outputs map[string]string, source string, acke
 
 // write writes w with the messages of p, and waits until it is on the disk. polite writes wait for no room and drop nothing.
 func (b *Broker) write(ctx context.Context, w *task.QueueWrite, p *put, polite bool) error {
-	if err := b.acquire(ctx, p.claims, polite); err != nil {
+	done, err := b.submit(ctx, w, p, polite)
+	if err != nil {
 		return err
+	}
+	return <-done
+}
+
+// submit is write up to where the store has it; what becomes of it is sent once.
+func (b *Broker) submit(ctx context.Context, w *task.QueueWrite, p *put, polite bool) (<-chan error, error) {
+	if err := b.acquire(ctx, p.claims, polite); err != nil {
+		return nil, err
 	}
 	p.into(w)
 	w.Waiting = true
@@ -219,7 +269,7 @@ func (b *Broker) write(ctx context.Context, w *task.QueueWrite, p *put, polite b
 		done <- err
 	}
 	b.cfg.Store.WriteQueues(w)
-	return <-done
+	return done, nil
 }
 
 // acquire takes the room for all claims; it waits for it as long as ctx.

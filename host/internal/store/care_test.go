@@ -124,11 +124,11 @@ func TestABackupOfARunningStoreIsAStore(t *testing.T) {
 	if _, err := s.SetCheckpoint(t.Context(), "a", "k", []byte("1"), 0); err != nil {
 		t.Fatal(err)
 	}
-	copied := filepath.Join(dir, "copy.db")
-	if err := s.Backup(t.Context(), copied); err != nil {
+	live, copied := filepath.Join(dir, "taskhost.db"), filepath.Join(dir, "copy.db")
+	if err := store.Backup(t.Context(), live, copied, false, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Backup(t.Context(), copied); err == nil || !strings.Contains(err.Error(), copied) {
+	if err := store.Backup(t.Context(), live, copied, false, nil); err == nil || !strings.Contains(err.Error(), copied) {
 		t.Errorf("a backup over a file = %v", err)
 	}
 	for _, path := range []string{copied, filepath.Join(dir, "taskhost.db")} {
@@ -185,7 +185,7 @@ func TestAnOlderFileInTheStoresPlaceIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	old := path + ".old"
-	if err := s.Backup(t.Context(), old); err != nil {
+	if err := store.Backup(t.Context(), path, old, false, nil); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {

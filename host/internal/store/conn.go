@@ -179,7 +179,8 @@ func (w *writer) settle(ctx context.Context) error {
 }
 
 // prepare is the one place where statements become the engine's: they are written with ? for parameters and
-// in the SQL that PostgreSQL takes as well.
+// in the SQL that PostgreSQL takes as well. A bound is written LIMIT 0 + ?, because the engine prepares a statement
+// anew each time that a parameter which stands there alone is bound.
 func (w *writer) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	if stmt := w.stmts[query]; stmt != nil {
 		return stmt, nil

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,6 +29,15 @@ func golden(t *testing.T, settled bool) map[string][]byte {
 		if _, err := s.SetCheckpoint(t.Context(), "a", fmt.Sprint("k", i), []byte(fmt.Sprint(i)), 0); err != nil {
 			t.Fatal(err)
 		}
+		// Every third message dies; bodies are of the sizes that stand in a page, and over several.
+		w := task.QueueWrite{Put: []task.Put{{Message: goldenMessage(i), RememberFor: time.Hour, Digest: []byte{byte(i)}}}}
+		goldenWrite(t, s, &w)
+		if i%3 == 0 {
+			u := task.MessageUpdate{Seq: w.Put[0].Message.Seq, Attempts: i + 1}
+			goldenWrite(t, s, &task.QueueWrite{Bury: []task.Burial{{MessageUpdate: u, Reason: task.DeadFailed, At: time.Unix(1e9, 0)}}})
+		} else {
+			goldenWrite(t, s, &task.QueueWrite{Update: []task.MessageUpdate{{Seq: w.Put[0].Message.Seq, Attempts: i + 1}}})
+		}
 	}
 	if settled {
 		s.Close()
@@ -44,6 +54,57 @@ func golden(t *testing.T, settled bool) map[string][]byte {
 }
 
 const goldenRuns = 40
+
+func goldenMessage(i int) *task.Message {
+	body := fmt.Sprintf(`{ "n": %d, "x": %q }`, i, strings.Repeat("x", i*i*5))
+	return &task.Message{Queue: "q", ID: fmt.Sprint("m", i), Posted: time.Unix(1e9, 0), Source: "somebody", Body: []byte(body)}
+}
+
+func goldenWrite(t *testing.T, s *store.SQLite, w *task.QueueWrite) {
+	t.Helper()
+	done := make(chan error, 1)
+	w.Waiting, w.Done = true, func(err error) { done <- err }
+	s.WriteQueues(w)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// goldenMessages reads all messages and dead letters, and returns those that are as they were written.
+func goldenMessages(t *testing.T, s *store.SQLite) (whole int, err error) {
+	t.Helper()
+	var all []task.Message
+	var places []uint64
+	err = s.Backlog(t.Context(), func(m task.Message) error {
+		all, places = append(all, m), append(places, m.Seq)
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	bodies, err := s.Bodies(t.Context(), places)
+	if err != nil {
+		return 0, err
+	}
+	for i := range all {
+		all[i].Body = bodies[i]
+	}
+	dead, err := s.DeadLetters(t.Context(), task.DeadQuery{Queue: "q"})
+	for _, l := range dead.Items {
+		all = append(all, l.Message)
+	}
+	for _, m := range all {
+		var i int
+		if _, err := fmt.Sscanf(m.ID, "m%d", &i); err != nil {
+			continue
+		}
+		want := goldenMessage(i)
+		if string(m.Body) == string(want.Body) && m.Queue == want.Queue && m.Source == want.Source && m.Posted.Equal(want.Posted) && m.Attempts == i+1 {
+			whole++
+		}
+	}
+	return whole, err
+}
 
 // judge opens a store made of the files. Either an error names the file, or everything is there.
 func judge(t *testing.T, what string, files map[string][]byte) (named bool) {
@@ -69,10 +130,12 @@ func judge(t *testing.T, what string, files map[string][]byte) (named bool) {
 	named = naming(err)
 	page, err := s.Runs(t.Context(), task.RunQuery{})
 	named = naming(err) || named
+	messages, err := goldenMessages(t, s)
+	named = naming(err) || named
 	if named {
 		return true
 	}
-	wrong := len(all) != goldenRuns || len(page.Items) != goldenRuns
+	wrong := messages != goldenRuns || len(all) != goldenRuns || len(page.Items) != goldenRuns
 	for i := range goldenRuns {
 		wrong = wrong || string(all[fmt.Sprint("k", i)].Value) != fmt.Sprint(i)
 		r, ok, err := s.Run(t.Context(), fmt.Sprint("a-", i))
@@ -85,7 +148,7 @@ func judge(t *testing.T, what string, files map[string][]byte) (named bool) {
 		return false
 	}
 	if findings, err := store.Check(t.Context(), path); err == nil && len(findings) == 0 {
-		t.Errorf("%s: %d values and %d runs of %d are there and nobody says why", what, len(all), len(page.Items), goldenRuns)
+		t.Errorf("%s: %d values, %d runs and %d messages of %d are there and nobody says why", what, len(all), len(page.Items), messages, goldenRuns)
 	}
 	return true
 }
@@ -127,7 +190,7 @@ func TestADamagedDatabaseIsNamed(t *testing.T) {
 			t.Errorf("%d of %d bytes of the database are cut off, and the store opens as if nothing had been", cut, len(db))
 		}
 	}
-	for at := 0; at < len(db); at += len(db)/150 + 7 {
+	for at := 0; at < len(db); at += len(db)/300 + 7 {
 		files[""] = flip(db, at)
 		judge(t, fmt.Sprintf("bit flipped in the database at %d", at), files)
 	}
@@ -146,4 +209,90 @@ func flip(b []byte, at int) []byte {
 	flipped := append([]byte(nil), b...)
 	flipped[at] ^= 1 << (at % 8)
 	return flipped
+}
+
+// TestADamagedMessageIsNamedByItsPlace flips one bit in each part of one message's row.
+func TestADamagedMessageIsNamedByItsPlace(t *testing.T) {
+	t.Parallel()
+	files := golden(t, true)
+	db := files[""]
+	for what, text := range map[string]string{
+		"record": `"id":"m20"`, "body": `{ "n": 20, "x"`, "record of a dead letter": `"id":"m21"`, "body of a dead letter": `{ "n": 21, "x"`, "tries": `{"attempts":21}`,
+	} {
+		at := strings.Index(string(db), text)
+		if at < 0 {
+			t.Fatalf("the %s is not found in the file", what)
+		}
+		files[""] = flip(db, at+len(text)-2)
+		if !judge(t, what, files) {
+			t.Errorf("%s: a bit is flipped, and everything is read as if nothing had been", what)
+		}
+		path := filepath.Join(t.TempDir(), "taskhost.db")
+		for suffix, b := range files {
+			if err := os.WriteFile(path+suffix, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		table := "table messages"
+		if strings.Contains(what, "dead") {
+			table = "table dead_letters"
+		}
+		wrong, err := store.Check(t.Context(), path)
+		if err != nil || len(wrong) != 1 || !strings.Contains(wrong[0], table) || !strings.Contains(wrong[0], `of queue "q"`) {
+			t.Errorf("%s: Check = %q, %v; want the record's place", what, wrong, err)
+		}
+	}
+}
+
+// TestADamagedRecordRefusesOnlyTheWriteThatNeedsIt damages a remembered id and a message in an open store's file.
+func TestADamagedRecordRefusesOnlyTheWriteThatNeedsIt(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "taskhost.db")
+	s := openAt(t, path, store.Options{})
+	mine := func() *task.QueueWrite {
+		return &task.QueueWrite{Put: []task.Put{{Message: goldenMessage(1), RememberFor: time.Hour, Digest: []byte("the digest")}}}
+	}
+	first := mine()
+	goldenWrite(t, s, first)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"the digest", `"id":"m1"`} {
+		at := strings.Index(string(db), text)
+		if at < 0 {
+			t.Fatalf("%q is not found in the file", text)
+		}
+		db = flip(db, at+len(text)-2)
+	}
+	if err := os.WriteFile(path, db, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = openAt(t, path, store.Options{})
+	burial := &task.QueueWrite{Bury: []task.Burial{{MessageUpdate: task.MessageUpdate{Seq: first.Put[0].Message.Seq}}}}
+	ends := make(chan error, 3)
+	for _, w := range []*task.QueueWrite{mine(), burial, {Put: []task.Put{{Message: goldenMessage(2)}}}} {
+		w.Done = func(err error) { ends <- err }
+		s.WriteQueues(w)
+	}
+	for i, place := range []string{"table message_ids", "table messages", ""} {
+		err := <-ends
+		var e *task.Error
+		if place == "" {
+			if err != nil {
+				t.Errorf("a write that needs nothing of it = %v", err)
+			}
+		} else if !errors.As(err, &e) || e.Code != store.CodeDamaged || !strings.Contains(e.Detail, path) || !strings.Contains(e.Detail, place) {
+			t.Errorf("write %d = %v; want a refusal that names %s and %s", i, err, path, place)
+		}
+	}
+	if err := s.Ready(); err != nil {
+		t.Errorf("the store is not ready: %v", err)
+	}
+	if err := s.Backlog(t.Context(), func(task.Message) error { return nil }); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("Backlog = %v; want the file named", err)
+	}
 }

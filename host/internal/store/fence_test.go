@@ -189,7 +189,7 @@ func TestAFullDiskIsSurvived(t *testing.T) {
 		}
 	})
 	path := filepath.Join(dir, "taskhost.db")
-	s, err := open(path, Options{}, impatient)
+	s, err := open(path, Options{Reserve: -1}, impatient)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,10 @@ func TestMain(m *testing.M) {
 		victim(dir)
 		return
 	}
+	if dir := os.Getenv(moverDir); dir != "" {
+		mover(dir)
+		return
+	}
 	if dir := os.Getenv(refusedDir); dir != "" {
 		refused(dir)
 		return

@@ -192,7 +192,7 @@ func (p *pruner) oldest(ctx context.Context, of []kind, n int64, below uint64) (
 }
 
 func (t *tx) victims(ctx context.Context, table, where string, n int64, args ...any) (found []victim, err error) {
-	stmt, err := t.w.prepare(ctx, `SELECT seq, kind, size FROM `+table+` `+where+` ORDER BY seq LIMIT ?`)
+	stmt, err := t.w.prepare(ctx, `SELECT seq, kind, size FROM `+table+` `+where+` ORDER BY seq LIMIT 0 + ?`)
 	if err != nil {
 		return nil, err
 	}

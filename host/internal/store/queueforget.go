@@ -47,7 +47,7 @@ func (p *pruner) queues(ctx context.Context, s *SQLite, all bool, now time.Time)
 }
 
 func (p *pruner) deadLetters(ctx context.Context, queue string, b task.DeadLetters, n int, now time.Time) (done bool, err error) {
-	const oldest = `seq IN (SELECT seq FROM dead_letters WHERE queue = ? AND seq < ? ORDER BY seq LIMIT ?)`
+	const oldest = `seq IN (SELECT seq FROM dead_letters WHERE queue = ? AND seq < ? ORDER BY seq LIMIT 0 + ?)`
 	before := uint64(0)
 	if b.Age > 0 {
 		before = micros(now.Add(-b.Age))
@@ -79,7 +79,7 @@ func (p *pruner) ids(ctx context.Context, all bool, pieces int, now time.Time) (
 		if all && p.over() {
 			return false, nil
 		}
-		n, err := p.t.change(ctx, `DELETE FROM message_ids WHERE (queue, id) IN (SELECT queue, id FROM message_ids WHERE expires <= ? ORDER BY expires LIMIT ?)`,
+		n, err := p.t.change(ctx, `DELETE FROM message_ids WHERE (queue, id) IN (SELECT queue, id FROM message_ids WHERE expires <= ? ORDER BY expires LIMIT 0 + ?)`,
 			now.UnixMicro(), 2*chunk)
 		if err != nil {
 			return false, err

@@ -67,7 +67,7 @@ func (s *SQLite) Backlog(ctx context.Context, each func(task.Message) error) err
 }
 
 func (s *SQLite) backlog(ctx context.Context, after uint64, piece *[]task.Message) error {
-	return each(ctx, s.read, `SELECT seq, queue, record, tries FROM messages WHERE seq > ? ORDER BY seq LIMIT ?`, []any{after, backlogPiece}, func(rows *sql.Rows) error {
+	return each(ctx, s.read, `SELECT seq, queue, record, tries FROM messages WHERE seq > ? ORDER BY seq LIMIT 0 + ?`, []any{after, backlogPiece}, func(rows *sql.Rows) error {
 		m, err := scanMessage(rows)
 		*piece = append(*piece, m)
 		return err
@@ -143,7 +143,7 @@ func (s *SQLite) DeadLetters(ctx context.Context, q task.DeadQuery) (task.Page[t
 			args = append(args, id)
 		}
 	}
-	rows, err := s.read.QueryContext(ctx, `SELECT seq, queue, id, record, body FROM dead_letters WHERE `+where+` ORDER BY seq DESC LIMIT ?`, append(args, limit+1)...)
+	rows, err := s.read.QueryContext(ctx, `SELECT seq, queue, id, record, body FROM dead_letters WHERE `+where+` ORDER BY seq DESC LIMIT 0 + ?`, append(args, limit+1)...)
 	if err == nil {
 		defer rows.Close()
 		for err == nil && !p.full() && rows.Next() {

@@ -166,7 +166,7 @@ func (s *SQLite) EventsSince(seq uint64) ([]task.Event, bool) {
 	if seq == s.lastEvent.Load() && known {
 		return nil, true
 	}
-	err := each(context.Background(), s.read, `SELECT record FROM events WHERE last_seq >= ? ORDER BY last_seq LIMIT ?`, []any{seq, s.opts.Ring + 2}, func(rows *sql.Rows) error {
+	err := each(context.Background(), s.read, `SELECT record FROM events WHERE last_seq >= ? ORDER BY last_seq LIMIT 0 + ?`, []any{seq, s.opts.Ring + 2}, func(rows *sql.Rows) error {
 		var record []byte
 		if err := rows.Scan(&record); err != nil {
 			return err

@@ -36,7 +36,7 @@ type found struct {
 // records that were found, the rest cannot matter.
 func (h search) find(ctx context.Context, t *sql.Tx, n int) ([]found, error) {
 	if h.kinds == nil {
-		return h.read(ctx, t, `SELECT seq, id, record FROM `+h.table+` WHERE seq < ? AND seq >= ? ORDER BY seq DESC LIMIT ?`, h.bound(forever), h.from, n)
+		return h.read(ctx, t, `SELECT seq, id, record FROM `+h.table+` WHERE seq < ? AND seq >= ? ORDER BY seq DESC LIMIT 0 + ?`, h.bound(forever), h.from, n)
 	}
 	best, err := h.glance(ctx, t, n)
 	if err != nil {
@@ -70,7 +70,7 @@ func (h search) glance(ctx context.Context, t *sql.Tx, n int) (best []uint64, er
 	for _, k := range h.kinds {
 		wanted[k.id] = true
 	}
-	err = each(ctx, t, `SELECT seq, kind FROM `+h.table+` WHERE seq < ? AND seq >= ? ORDER BY seq DESC LIMIT ?`, []any{h.bound(forever), h.from, h.look}, func(rows *sql.Rows) error {
+	err = each(ctx, t, `SELECT seq, kind FROM `+h.table+` WHERE seq < ? AND seq >= ? ORDER BY seq DESC LIMIT 0 + ?`, []any{h.bound(forever), h.from, h.look}, func(rows *sql.Rows) error {
 		var seq uint64
 		var of int64
 		if err := rows.Scan(&seq, &of); err != nil {
@@ -102,7 +102,7 @@ func (h search) glanceBack(ctx context.Context, t *sql.Tx, n int) (best []uint64
 	seen, short := 0, false
 	plain := func(below, from uint64, most int) error {
 		seen = 0
-		return each(ctx, t, `SELECT seq, kind, queued FROM `+h.table+` WHERE seq < ? AND seq >= ? ORDER BY seq DESC LIMIT ?`, []any{below, from, most}, func(rows *sql.Rows) error {
+		return each(ctx, t, `SELECT seq, kind, queued FROM `+h.table+` WHERE seq < ? AND seq >= ? ORDER BY seq DESC LIMIT 0 + ?`, []any{below, from, most}, func(rows *sql.Rows) error {
 			var seq, queued uint64
 			var of int64
 			if err := rows.Scan(&seq, &of, &queued); err != nil {
@@ -202,7 +202,7 @@ func (h search) merge(ctx context.Context, t *sql.Tx, heads []head, n int) ([]ui
 	if h.until > 0 {
 		queued = h.until
 	}
-	stmt, err := t.PrepareContext(ctx, `SELECT seq FROM `+h.table+` WHERE kind = ? AND seq < ? AND seq >= ? AND queued < ? ORDER BY seq DESC LIMIT ?`)
+	stmt, err := t.PrepareContext(ctx, `SELECT seq FROM `+h.table+` WHERE kind = ? AND seq < ? AND seq >= ? AND queued < ? ORDER BY seq DESC LIMIT 0 + ?`)
 	if err != nil {
 		return nil, err
 	}

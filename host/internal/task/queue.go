@@ -91,7 +91,7 @@ const (
 	DeadExpired   DeadReason = "expired"   // it waited longer than max_age
 )
 
-// DeadLetter is a message that was given up.
+// DeadLetter is a message that was given up. Its Seq is a new one, given when it died.
 type DeadLetter struct {
 	Message
 	Reason DeadReason `json:"reason"`
@@ -127,8 +127,8 @@ type Burial struct {
 // not there (any more) do nothing.
 type QueueWrite struct {
 	Task    string // whose values Ops are
-	Run     string
-	Ops     []Op // save, save_run and delete as in Values.Commit; no emits
+	Run     string // one that has ended may neither save nor put: refused; settling goes on
+	Ops     []Op   // save, save_run and delete as in Values.Commit; no emits
 	Put     []Put
 	Delete  []uint64 // by Seq: acknowledged, dropped or purged
 	Update  []MessageUpdate

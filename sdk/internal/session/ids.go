@@ -17,7 +17,7 @@ const derived = "~"
 const IDRoom = 64
 
 const (
-	// maxCounts bounds the bodies that are counted at once.
+	// maxCounts bounds what is counted, in bodies.
 	maxCounts = 1 << 16
 	// maxText bounds the memory that is kept from one digest for the next, in bytes.
 	maxText = 64 << 10
@@ -30,6 +30,7 @@ const (
 // What was saved is where work goes on, so the count begins anew with each commit that saves, as the next epoch.
 type ids struct {
 	source string
+	most   int // bodies that are counted at once
 
 	mu    sync.Mutex
 	epoch uint64
@@ -48,7 +49,9 @@ type count struct {
 	n  uint64
 }
 
-func newIDs(source string, epoch uint64) *ids { return &ids{source: source, epoch: epoch} }
+func newIDs(source string, epoch uint64) *ids {
+	return &ids{source: source, most: maxCounts, epoch: epoch}
+}
 
 // name returns ops with an id on every emit, and what to give back when they are not committed. Emits are copied:
 // an author may commit one Op twice and means two messages.
@@ -103,7 +106,7 @@ func (d *ids) makeRoom() {
 	if d.next == nil {
 		d.next = make(map[digest]uint64)
 	}
-	if len(d.next) >= maxCounts {
+	if len(d.next) >= d.most {
 		clear(d.next)
 		d.floor = d.top
 	}

@@ -174,6 +174,21 @@ func (c *consumer) fates(n int) map[uint64]string {
 	return all
 }
 
+// rest is what comes until the run's result, that included, signs of life left out, in alphabetical order.
+func (c *consumer) rest() []string {
+	var all []string
+	for {
+		f := c.next()
+		if f.GetBeat() == nil {
+			all = append(all, say(f))
+		}
+		if f == nil || f.GetRunResult() != nil {
+			slices.Sort(all)
+			return all
+		}
+	}
+}
+
 // say describes a frame in a few words.
 func say(f *taskv1.PluginFrame) string {
 	switch b := f.GetBody().(type) {
@@ -416,7 +431,9 @@ func TestAStopInTheMiddleOfAHandlerGivesItsMessageBack(t *testing.T) {
 		c.want("entered [1]")
 		synctest.Wait()
 		c.stop()
-		c.want("credit 0", "handled 1:interrupted", "result succeeded", "end")
+		if diff := cmp.Diff([]string{"credit 0", "handled 1:interrupted", "result succeeded"}, c.rest()); diff != "" {
+			t.Error(diff)
+		}
 	})
 }
 
@@ -643,17 +660,7 @@ func TestAStopBeforeTheHostKnowsGivesTheMessageBack(t *testing.T) {
 		if _, err := c.client.Cancel(t.Context(), &taskv1.CancelRequest{Instance: "a", Run: "r1"}); err != nil {
 			t.Fatal(err)
 		}
-		var rest []string
-		for f := c.next(); ; f = c.next() {
-			if f.GetBeat() == nil {
-				rest = append(rest, say(f))
-			}
-			if f.GetRunResult() != nil {
-				break
-			}
-		}
-		slices.Sort(rest)
-		if diff := cmp.Diff([]string{"credit 0", "handled 1:interrupted", "result failed the run was cancelled"}, rest); diff != "" {
+		if diff := cmp.Diff([]string{"credit 0", "handled 1:interrupted", "result failed the run was cancelled"}, c.rest()); diff != "" {
 			t.Error(diff)
 		}
 	})

@@ -263,18 +263,19 @@ func (w *Work) fatesOf(err, ended error) *taskv1.MessagesHandled {
 	out := &taskv1.MessagesHandled{Run: w.handle.run, Messages: make([]*taskv1.Handled, len(w.Messages))}
 	// The texts of a whole batch must fit into one frame.
 	limit := min(textLimit, w.handle.inst.maxFrame/4/len(w.Messages))
-	stopping, stacked := w.handle.isStopped(), false
+	stopping := w.handle.isStopped()
+	whole := handledOf(err, ended, stopping, limit, w.limit)
 	for i, m := range w.Messages {
-		fate := err
-		if w.fates != nil && w.fates[i] != nil {
-			fate = w.fates[i]
+		var one *taskv1.Handled
+		switch {
+		case w.fates != nil && w.fates[i] != nil:
+			one = handledOf(w.fates[i], ended, stopping, limit, w.limit)
+		case whole.Tag == 0:
+			one = whole
+		default: // the stack is the same for all
+			one = &taskv1.Handled{Status: whole.Status, Message: whole.Message, RetryAfter: whole.RetryAfter}
 		}
-		one := handledOf(fate, ended, stopping, limit, w.limit)
 		one.Tag = m.GetTag()
-		if one.Stack != "" && stacked {
-			one.Stack = "" // it is the same for all
-		}
-		stacked = stacked || one.Stack != ""
 		out.Messages[i] = one
 	}
 	return out

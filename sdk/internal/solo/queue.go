@@ -15,6 +15,7 @@ type QueueConfig struct {
 	MaxDeliveries int           // then a message is a dead letter; 0 is no bound
 	Backoff       time.Duration // before a message whose handler failed comes again
 	Batch         bool          // its consumer takes several messages at once
+	Buried        func(Dead)    // called with each dead letter, if it is there; it must not use the queue
 }
 
 // Queued is a message that waits, or is with a handler.
@@ -220,8 +221,12 @@ func (q *Queue) spent(m *queued) bool {
 }
 
 func (q *Queue) bury(m *queued, reason string) {
-	q.dead = append(q.dead, Dead{m.Queued, reason, m.err, m.attempts})
+	d := Dead{m.Queued, reason, m.err, m.attempts}
+	q.dead = append(q.dead, d)
 	q.remove(m)
+	if q.config.Buried != nil {
+		q.config.Buried(d)
+	}
 }
 
 func (q *Queue) remove(m *queued) {

@@ -9,6 +9,7 @@ import (
 	"log"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/taskhost/taskhost/sdk/task"
@@ -82,6 +83,24 @@ func crash(ctx context.Context, h *task.Host, _ config) error {
 	return h.Wait(ctx, time.Hour)
 }
 
+// shout emits what it gets, in capitals.
+func shout(_ context.Context, _ *task.Host, _ config, m *task.Message[greeting]) error {
+	switch m.Value.Text {
+	case "quiet":
+		return task.Skip("nothing to shout")
+	case "no":
+		return errors.New("hoarse")
+	}
+	m.Emit("shouts", greeting{strings.ToUpper(m.Value.Text)})
+	return nil
+}
+
+// count says how many came at once.
+func count(_ context.Context, _ *task.Host, _ config, b *task.Batch[greeting]) error {
+	b.Emit("counts", len(b.Messages))
+	return nil
+}
+
 func main() {
 	task.Serve(task.Plugin{Name: "greeter", Version: "1.2.3", Doc: "Greets.", Types: []task.Type{
 		task.Periodic("greet", greet, task.Doc("greet somebody")),
@@ -90,5 +109,7 @@ func main() {
 		task.Continuous("linger", linger),
 		task.Continuous("wedge", wedge),
 		task.Continuous("crash", crash),
+		task.Consumer("shout", shout, task.Output[greeting]("shouts", "")),
+		task.BatchConsumer("count", count, task.Output[int]("counts", "")),
 	}})
 }
