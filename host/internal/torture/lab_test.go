@@ -47,6 +47,9 @@ var tasks = []struct {
 		periodic("400ms", "latest", `overlap = "cancel_running"`), 600 * time.Millisecond},
 	{check.Task{Name: "crowd", Every: 300 * time.Millisecond, Parallel: 3}, "slots",
 		periodic("300ms", "none", "overlap = \"allow\"\nmax_parallel = 3"), 1200 * time.Millisecond},
+	// It goes on for a while after its host has died: the next one must end it before it runs the task.
+	{check.Task{Name: "stubborn", Every: time.Second, Parallel: 1, Claims: true}, "slots",
+		periodic("1s", "latest", "") + "stop {\n drain = \"3s\"\n}\n", 2 * time.Second},
 	{check.Task{Name: "relay.1", Parallel: 1, Resident: true}, "", "", 0},
 	{check.Task{Name: "relay.2", Parallel: 1, Resident: true}, "", "", 0},
 	{check.Task{Name: "sink", Parallel: 1, Resident: true}, "sink", consume("out", 4), 0},
