@@ -244,6 +244,43 @@ func TestADamagedMessageIsNamedByItsPlace(t *testing.T) {
 	}
 }
 
+func TestADamagedBodyDoesNotHideTheOthers(t *testing.T) {
+	t.Parallel()
+	files := golden(t, true)
+	path := filepath.Join(t.TempDir(), "taskhost.db")
+	at := strings.Index(string(files[""]), `{ "n": 20, "x"`)
+	files[""] = flip(files[""], at+8)
+	for suffix, b := range files {
+		if err := os.WriteFile(path+suffix, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := openAt(t, path, store.Options{})
+	var places []uint64
+	want := map[int]string{}
+	err := s.Backlog(t.Context(), func(m task.Message) error {
+		var i int
+		fmt.Sscanf(m.ID, "m%d", &i)
+		if want[len(places)] = string(goldenMessage(i).Body); i == 20 {
+			want[len(places)] = ""
+		}
+		places = append(places, m.Seq)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bodies, err := s.Bodies(t.Context(), places)
+	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "table messages, body of record") || len(bodies) != len(places) {
+		t.Fatalf("Bodies = %d, %v", len(bodies), err)
+	}
+	for i, b := range bodies {
+		if string(b) != want[i] {
+			t.Errorf("body %d = %.40s; want %.40s", i, b, want[i])
+		}
+	}
+}
+
 // TestADamagedRecordRefusesOnlyTheWriteThatNeedsIt damages a remembered id and a message in an open store's file.
 func TestADamagedRecordRefusesOnlyTheWriteThatNeedsIt(t *testing.T) {
 	t.Parallel()

@@ -138,7 +138,9 @@ func openToRead(ctx context.Context, path string) (*sql.DB, error) {
 	case err != nil:
 	case app != appID:
 		err = errors.New("it is no store of this program")
-	case format < 1 || format > Format:
+	case format < 1:
+		err = errors.New("it has lost its tables")
+	case format > Format:
 		err = fmt.Errorf("its format %d is newer than the newest that this version knows, %d", format, Format)
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -96,7 +97,8 @@ func scanMessage(rows *sql.Rows, more ...any) (task.Message, error) {
 	return m.message(seq, t), nil
 }
 
-// Bodies returns the bodies of messages, in the order of seqs; nil for one that is not there any more.
+// Bodies returns the bodies of messages, in the order of seqs; nil for one that is not there any more. When some are
+// damaged it returns the others, and an error that names one.
 func (s *SQLite) Bodies(ctx context.Context, seqs []uint64) ([]json.RawMessage, error) {
 	places := make(map[uint64]int, len(seqs))
 	args := make([]any, len(seqs))
@@ -104,6 +106,7 @@ func (s *SQLite) Bodies(ctx context.Context, seqs []uint64) ([]json.RawMessage, 
 		places[seq], args[i] = i, seq
 	}
 	bodies := make([]json.RawMessage, len(seqs))
+	var damage error
 	err := inChunks(args, 1, func(args []any) error {
 		return each(ctx, s.read, `SELECT seq, body FROM messages WHERE seq IN (`+list(len(args))+`)`, args, func(rows *sql.Rows) error {
 			var seq uint64
@@ -113,7 +116,8 @@ func (s *SQLite) Bodies(ctx context.Context, seqs []uint64) ([]json.RawMessage, 
 			}
 			b, err := unseal(body)
 			if err != nil {
-				return fmt.Errorf("table messages, body of record %d: %w", seq, err)
+				damage = cmp.Or(damage, fmt.Errorf("table messages, body of record %d: %w", seq, err))
+				return nil
 			}
 			bodies[places[seq]] = b
 			return nil
@@ -125,7 +129,7 @@ func (s *SQLite) Bodies(ctx context.Context, seqs []uint64) ([]json.RawMessage, 
 	for i, seq := range seqs {
 		bodies[i] = bodies[places[seq]] // one that was asked for twice
 	}
-	return bodies, nil
+	return bodies, s.fail("the bodies of messages", damage)
 }
 
 // DeadLetters returns dead letters with their bodies, the one that died last first. A page can be shorter than the

@@ -39,7 +39,7 @@ type Options struct {
 	KeepTotal int                // ended runs in all, and slot records in all; 100,000
 	KeepBytes int64              // of ended runs in all, inputs and results included; 256 MiB, 10 GiB on a disk
 	Ring      int                // events that can be replayed; 16,384
-	Reserve   int64              // bytes of the disk that are left free, see Room; negative is none
+	Reserve   int64              // bytes of the disk that are left free; 64 MiB, an eighth of a small file system; negative is none
 	Room      Room               // looks at the disk
 	Publish   func([]task.Event) // takes committed events in order; it must not block, call the store or keep the slice
 	Now       func() time.Time   // time.Now

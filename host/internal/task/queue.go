@@ -149,7 +149,8 @@ type QueueStore interface {
 	WriteQueues(w *QueueWrite)
 	// Backlog calls each with every message that is there, by Seq, without Body. It is for the start of the host.
 	Backlog(ctx context.Context, each func(Message) error) error
-	// Bodies returns the bodies of messages, in the order of seqs; nil for one that is not there any more.
+	// Bodies returns the bodies of messages, in the order of seqs; nil for one that is not there any more. When some
+	// cannot be read it returns the others beside the error.
 	Bodies(ctx context.Context, seqs []uint64) ([]json.RawMessage, error)
 	// DeadLetters returns dead letters with their bodies, the newest first.
 	DeadLetters(ctx context.Context, q DeadQuery) (Page[DeadLetter], error)
