@@ -113,11 +113,7 @@ func laneOf(orderBy, key string, body json.RawMessage) string {
 	case task.OrderByKey:
 		return laneKey(key)
 	}
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(body, &fields) != nil {
-		return "" // no object: it has no fields
-	}
-	if text := string(fields[orderBy]); text != "null" {
+	if text := string(field(body, orderBy)); text != "null" {
 		return laneKey(text)
 	}
 	return ""
