@@ -146,6 +146,9 @@ func (in *intake) deliver(messages []*taskv1.Delivery) {
 
 // rouse sees to it that up to n more workers look for messages, with mu held.
 func (in *intake) rouse(n int) {
+	if in.closed {
+		return
+	}
 	for ; n > 0 && in.idle > 0; n-- {
 		in.idle--
 		in.turn.Signal()
@@ -163,7 +166,7 @@ func (in *intake) work() {
 	defer func() { // here, too, when a handler has ended its goroutine
 		in.mu.Lock()
 		in.workers--
-		if !in.closed && in.head < len(in.waiting) {
+		if in.head < len(in.waiting) {
 			in.rouse(1)
 		}
 		in.mu.Unlock()
