@@ -128,7 +128,7 @@ func (l *lab) enough(since time.Duration) bool {
 	if *torture > 0 {
 		return since > *torture
 	}
-	return l.count.kills() >= usual || since > patience
+	return l.count.kills() >= usual() || since > patience
 }
 
 // rest waits until nothing is under way any more. No slot runs after that.
