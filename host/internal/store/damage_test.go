@@ -190,7 +190,7 @@ func TestADamagedDatabaseIsNamed(t *testing.T) {
 			t.Errorf("%d of %d bytes of the database are cut off, and the store opens as if nothing had been", cut, len(db))
 		}
 	}
-	for at := 0; at < len(db); at += len(db)/300 + 7 {
+	for at := 0; at < len(db); at += len(db)/200 + 7 {
 		files[""] = flip(db, at)
 		judge(t, fmt.Sprintf("bit flipped in the database at %d", at), files)
 	}

@@ -43,7 +43,7 @@ func TestQueuesAreThoseOfMemory(t *testing.T) {
 		for _, s := range []Store{m.durable, m.memory} {
 			s.SetQueue("q0", task.DeadLetters{Max: 3})
 		}
-		for range rapid.IntRange(1, 12).Draw(rt, "steps") {
+		for range rapid.IntRange(1, 8).Draw(rt, "steps") {
 			switch rapid.IntRange(0, 9).Draw(rt, "what") {
 			case 0:
 				m.close()
