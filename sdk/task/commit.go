@@ -37,7 +37,7 @@ func Delete(key string) Op {
 // EmitOption adds something to a message.
 type EmitOption func(*taskv1.Emit)
 
-// ID gives a message an id of your own, up to 256 bytes, that does not begin with
+// ID gives a message an id of your own, up to 128 bytes, that does not begin with
 // "~". The queue remembers ids for a while and takes a message with the same id and
 // body only once, so an id that follows from the data makes work safe to repeat.
 func ID(id string) EmitOption { return func(e *taskv1.Emit) { e.Id = id } }

@@ -77,11 +77,11 @@ func TestCommitRefusesBeforeItSends(t *testing.T) {
 		{"too many", many, "1001 operations are too many for one commit, the limit is 1000"},
 		{"too large", []task.Op{task.Save("a", strings.Repeat("x", 600<<10)), task.Save("b", strings.Repeat("x", 600<<10))}, "the commit is too large for one frame"},
 		{"no JSON", []task.Op{task.Save("a", make(chan int))}, `commit: save "a": json: unsupported type`},
-		{"no key", []task.Op{task.Save("", 1)}, "a key has 1 to 256 bytes"},
+		{"no key", []task.Op{task.Save("", 1)}, "a key has 1 to 128 bytes"},
 		{"no op", []task.Op{{}}, "the zero Op"},
 		{"unknown output", []task.Op{task.Emit("order", order{})}, `type "run" declares no output "order"; did you mean "orders"?`},
 		{"unknown output, none near", []task.Op{task.Emit("zzz", order{})}, `type "run" declares no output "zzz"`},
-		{"long id", []task.Op{task.Emit("orders", order{}, task.ID(strings.Repeat("i", 257)))}, "at most 256 bytes"},
+		{"long id", []task.Op{task.Emit("orders", order{}, task.ID(strings.Repeat("i", 129)))}, "at most 128 bytes"},
 	} {
 		inBubble(t, c.name, func(t *testing.T) {
 			typ := periodic(func(ctx context.Context, h *task.Host) error { return h.Commit(ctx, c.ops...) }, task.Output[order]("orders", ""))

@@ -166,9 +166,9 @@ func TestPublishRefusesWhatCannotBeSent(t *testing.T) {
 				value any
 				want  string
 			}{
-				{"", 1, "a key has 1 to 256 bytes"},
-				{strings.Repeat("k", 257), 1, "a key has 1 to 256 bytes"},
-				{"a\xff", 1, "a key has 1 to 256 bytes of UTF-8"},
+				{"", 1, "a key has 1 to 128 bytes"},
+				{strings.Repeat("k", 129), 1, "a key has 1 to 128 bytes"},
+				{"a\xff", 1, "a key has 1 to 128 bytes of UTF-8"},
 				{"a\nb", 1, "control character"},
 				{"f", func() {}, "unsupported type"},
 				{"big", strings.Repeat("x", 1<<20), "publish \"big\": the value is too large for one frame: 1048578B, the limit is 1023KiB"},

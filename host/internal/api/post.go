@@ -19,7 +19,7 @@ import (
 const (
 	postWait   = 10 * time.Second // for room in a queue with overflow "block", unless the caller says
 	leastWait  = time.Second      // the disk takes part of it
-	maxKeyText = 512              // bytes of a message's key
+	maxKeyText = 256              // bytes of a message's key
 	maxIDText  = 128
 )
 

@@ -93,7 +93,7 @@ func TestAMessageThatCannotBeIsRefused(t *testing.T) {
 		{"a key that is no UTF-8", post{"urls/messages?key=%ff", good, nil}, 422, "invalid", "UTF-8"},
 		{"a header key that is no UTF-8", post{"urls/messages", good, []string{"Message-Key", "\xff"}}, 422, "invalid", "UTF-8"},
 		{"a key with a control character", post{"urls/messages?key=a%00b", good, nil}, 422, "invalid", "control"},
-		{"a key that is too long", post{"urls/messages?key=" + strings.Repeat("k", 513), good, nil}, 422, "invalid", "512"},
+		{"a key that is too long", post{"urls/messages?key=" + strings.Repeat("k", 257), good, nil}, 422, "invalid", "256"},
 		{"two keys", post{"urls/messages?key=a", good, []string{"Message-Key", "b"}}, 422, "invalid", "differ"},
 		{"a wait that is none", post{"urls/messages?wait=soon", good, nil}, 400, "query_invalid", "30s"},
 	}

@@ -169,7 +169,7 @@ func handled(m *taskv1.MessagesHandled, refused error) task.Handled {
 		out := task.HandledMessage{
 			Tag: one.Tag, Status: runStatus(one.Status), Message: one.Message, Stack: one.Stack, RetryAfter: time.Duration(one.RetryAfter),
 		}
-		if err != nil && out.Status == task.StatusSucceeded {
+		if err != nil && (out.Status == task.StatusSucceeded || out.Status == task.StatusSkipped) {
 			out.Status, out.Message = task.StatusPermanent, "what the handler commits cannot be kept: "+err.Error()
 		}
 		h.Messages[i] = out

@@ -334,6 +334,7 @@ func (b *inbox) MessagesHandled(run string, h task.Handled) {
 }
 
 func (b *inbox) MessageExtended(run string, tag uint64, by time.Duration) {
+	b.sign(nil)
 	if m := b.messagesOf(run); m != nil {
 		m.extend(tag, by)
 	}

@@ -24,8 +24,10 @@ import (
 const (
 	// maxOps bounds one commit.
 	maxOps = 1000
-	// maxKey bounds the key of a value, in bytes.
-	maxKey = 256
+	// maxKey bounds the key of a value and the id of a message, in bytes.
+	maxKey = 128
+	// maxOrderKey bounds the ordering key of a message, in bytes.
+	maxOrderKey = 256
 )
 
 var (
@@ -411,8 +413,8 @@ func checkCount(ops int) error {
 // checkEmit finds an output that the type does not declare, which is a mistake of
 // its author that no wiring can mend.
 func (h *Handle) checkEmit(e *taskv1.Emit) error {
-	if !utf8.ValidString(e.GetId()) || !utf8.ValidString(e.GetKey()) || len(e.GetId()) > maxKey || len(e.GetKey()) > maxKey {
-		return fmt.Errorf("the id and key of a message must be UTF-8 of at most %d bytes", maxKey)
+	if !utf8.ValidString(e.GetId()) || !utf8.ValidString(e.GetKey()) || len(e.GetId()) > maxKey || len(e.GetKey()) > maxOrderKey {
+		return fmt.Errorf("a message has an id of at most %d bytes and a key of at most %d, both UTF-8", maxKey, maxOrderKey)
 	}
 	if strings.HasPrefix(e.GetId(), derived) {
 		return fmt.Errorf("the id %.40q begins with %q, as only those do that are derived for messages without one", e.GetId(), derived)
