@@ -38,7 +38,7 @@ func hcl(notes, plugins string, groups []group) string {
 	for _, g := range groups {
 		b.WriteString(g.extra)
 		for i := range g.count {
-			fmt.Fprintf(&b, "task \"%s-%04d\" {\n  plugin = \"probe\"\n%s\n  config {\n    out = %q\n    announce = %t\n  }\n}\n", g.name, i, g.body, notes, g.opens)
+			fmt.Fprintf(&b, "task \"%s-%04d\" {\n  plugin = \"probe\"\n  type = \"probe\"\n%s\n  config {\n    out = %q\n    announce = %t\n  }\n}\n", g.name, i, g.body, notes, g.opens)
 		}
 	}
 	return b.String()
