@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 )
@@ -84,14 +86,28 @@ func (c constraints) checkText(s string) error {
 	return nil
 }
 
+// patterns holds compiled patterns by their text, up to maxPatterns: the same few are asked for with every message.
+var (
+	patterns    sync.Map
+	patternsGot atomic.Int64
+)
+
+const maxPatterns = 1000
+
 // compile is the pattern ready for use, or nil if there is none.
 func (c constraints) compile() (*regexp.Regexp, error) {
 	if c.pattern == "" {
 		return nil, nil
 	}
+	if re, ok := patterns.Load(c.pattern); ok {
+		return re.(*regexp.Regexp), nil
+	}
 	re, err := regexp.Compile(c.pattern)
 	if err != nil {
 		return nil, fmt.Errorf("the pattern %q does not compile: %w", clip(c.pattern), err)
+	}
+	if patternsGot.Add(1) <= maxPatterns {
+		patterns.Store(c.pattern, re)
 	}
 	return re, nil
 }

@@ -195,6 +195,9 @@ func (c *messageCheck) leaf(err error, quoted string, path []PathStep, hide bool
 // whether Go reads it into an integer.
 func (v Value) checkNumber(n json.Number) error {
 	text := n.String()
+	if v.plainInteger(text) {
+		return nil
+	}
 	if lo, hi, ok := v.Kind.intRange(); ok {
 		whole, isInt := new(big.Int), false
 		if len(text) <= maxNumberText {
@@ -213,6 +216,22 @@ func (v Value) checkNumber(n json.Number) error {
 		exact = big.NewFloat(number)
 	}
 	return v.constraints().checkNumber(exact)
+}
+
+// plainInteger reports, without the big numbers that a full answer takes, whether a number is a whole one of its kind
+// and nothing else is asked of it. Most are so.
+func (v Value) plainInteger(text string) bool {
+	bits := intBits[v.Kind]
+	if bits == 0 || v.Min != nil || v.Max != nil || len(v.OneOf) > 0 || len(text) > maxNumberText {
+		return false
+	}
+	var err error
+	if bits < 0 {
+		_, err = strconv.ParseInt(text, 10, -bits)
+	} else {
+		_, err = strconv.ParseUint(text, 10, bits)
+	}
+	return err == nil
 }
 
 // word is the value type with its article.
