@@ -21,6 +21,7 @@ type batch struct {
 	events    []task.Event
 	told      int // events at the beginning that the feed has got already
 	ops       []*op
+	waiting   int                // how many of ops somebody waits for
 	rows      map[string]taskRow // of tasks, as they were when the batch was taken: nothing later than its records
 	values    map[valueKey]task.Published
 	bytes     int64 // of ended runs, about
@@ -52,6 +53,7 @@ type op struct {
 	told    func(error)                      // in place of done: called back, see answers
 	ids     []idKey                          // that do asks for
 	small   bool                             // needs no room on the disk
+	waits   bool                             // somebody waits for it: it is not held back to travel with others
 }
 
 func newBatch() *batch {

@@ -26,6 +26,7 @@ func (s *SQLite) WriteQueues(w *task.QueueWrite) {
 		after: q.tell,
 		told:  w.Done,
 		small: !grows(w),
+		waits: w.Waiting,
 	}
 	if o.told == nil {
 		o.told = func(error) {}
@@ -49,10 +50,6 @@ func (s *SQLite) WriteQueues(w *task.QueueWrite) {
 	}
 	if err != nil {
 		s.answers.add(answer{o.told, err})
-		return
-	}
-	if w.Waiting {
-		s.signal(s.hurry)
 	}
 }
 

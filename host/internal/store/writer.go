@@ -29,6 +29,7 @@ func (s *SQLite) run(w *writer) {
 	pause := s.tune.retry
 	var retry <-chan time.Time // set while nothing can be written
 	var last time.Time
+	var before load
 	for open := true; open; {
 		select {
 		case <-s.wake:
@@ -36,7 +37,7 @@ func (s *SQLite) run(w *writer) {
 				s.tell() // and nothing is written before its time
 				continue
 			}
-			open = s.collect(s.tune.pace - time.Since(last))
+			open = s.collect(s.tune.pace-time.Since(last)) && s.gather(before)
 		case <-sweep.C:
 			s.mu.Lock()
 			s.sweepAt = time.Time{}
@@ -49,7 +50,7 @@ func (s *SQLite) run(w *writer) {
 		case <-s.quit:
 			open = false
 		}
-		if w = s.writeNext(ctx, w); w == nil {
+		if w, before = s.writeNext(ctx, w); w == nil {
 			retry = time.After(pause)
 			continue
 		}
@@ -74,14 +75,50 @@ func (s *SQLite) collect(d time.Duration) bool {
 	return true
 }
 
-// writeNext writes what has collected, if anything. It returns nil when that failed: the connection is closed
-// then, and the store is behind its fence.
-func (s *SQLite) writeNext(ctx context.Context, w *writer) *writer {
+// load is what a transaction carried.
+type load struct {
+	waiting int           // writes that somebody waited for
+	took    time.Duration // to write and sync it
+}
+
+// maxGather bounds how long the writer waits for more.
+const maxGather = 2 * time.Millisecond
+
+// gather waits until as many wait as did for the transaction before, and one more, but no longer than that one took:
+// several who write at a time are served sooner together than one after the other, because a transaction costs much
+// and one more write in it little. Who is alone waits for nobody. It reports false when the store is to end.
+func (s *SQLite) gather(before load) bool {
+	if before.waiting < 2 {
+		return true
+	}
+	timer := time.NewTimer(min(before.took, maxGather))
+	defer timer.Stop()
+	for {
+		s.mu.Lock()
+		waiting := s.pending.waiting
+		s.mu.Unlock()
+		if waiting == 0 || waiting > before.waiting {
+			return true
+		}
+		select {
+		case <-s.hurry:
+		case <-timer.C:
+			return true
+		case <-s.quit:
+			return false
+		}
+	}
+}
+
+// writeNext writes what has collected, if anything, and says what that was. It returns no writer when that failed: the
+// connection is closed then, and the store is behind its fence.
+func (s *SQLite) writeNext(ctx context.Context, w *writer) (*writer, load) {
 	runtime.Gosched() // whoever was answered just now may have more
 	b := s.take()
 	if b == nil {
-		return w
+		return w, load{}
 	}
+	began := time.Now()
 	var err error
 	if w == nil {
 		w, err = s.reopen(ctx)
@@ -95,10 +132,11 @@ func (s *SQLite) writeNext(ctx context.Context, w *writer) *writer {
 		if w != nil {
 			w.close()
 		}
-		return nil
+		return nil, load{}
 	}
+	carried := load{b.waiting, time.Since(began)}
 	s.wrote(w, b, more)
-	return w
+	return w, carried
 }
 
 // reopen begins anew after a failure.
@@ -244,7 +282,7 @@ func (s *SQLite) failed(b *batch, err error) {
 	untold := b.events[b.told:]
 	s.pending.putBefore(b)
 	waiting := append(b.ops, s.pending.ops...)
-	s.pending.ops = nil
+	s.pending.ops, s.pending.waiting = nil, 0
 	s.bound()
 	s.mu.Unlock()
 	if first {
@@ -270,14 +308,13 @@ const maxBacklogBytes = 64 << 20
 
 // do writes something and waits until it is on the disk.
 func (s *SQLite) do(ctx context.Context, o *op, check func() error) error {
-	o.done = make(chan error, 1)
+	o.done, o.waits = make(chan error, 1), true
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if err := s.submit(o, check); err != nil {
 		return err
 	}
-	s.signal(s.hurry)
 	var err error
 	select {
 	case err = <-o.done:
@@ -307,6 +344,10 @@ func (s *SQLite) submit(o *op, check func() error) (err error) {
 	if err == nil {
 		s.pending.ops = append(s.pending.ops, o)
 		s.signal(s.wake)
+		if o.waits {
+			s.pending.waiting++
+			s.signal(s.hurry)
+		}
 	}
 	return err
 }
@@ -314,7 +355,7 @@ func (s *SQLite) submit(o *op, check func() error) (err error) {
 // end writes the rest and closes everything. History over its bounds waits for the next opening.
 func (s *SQLite) end(ctx context.Context, w *writer) {
 	if w != nil {
-		w = s.writeNext(ctx, w) // what came while the last one was written; nothing comes any more
+		w, _ = s.writeNext(ctx, w) // what came while the last one was written; nothing comes any more
 	}
 	if w == nil {
 		s.mu.Lock()
