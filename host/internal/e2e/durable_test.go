@@ -97,18 +97,21 @@ func TestARunUnderWhichTheHostDiedIsLost(t *testing.T) {
 // Every slot of the grid, from the first to the last that is known of, stands in exactly one record.
 func TestNoSlotIsForgottenOrRunsTwiceAcrossDowntime(t *testing.T) {
 	t.Parallel()
-	const every = 300 * time.Millisecond
-	h := stage(t, actor("latest", "periodic {\n every = \"300ms\"\n catch_up {\n policy = \"latest\"\n window = \"1h\"\n }\n }")+
-		actor("none", "periodic {\n every = \"300ms\"\n catch_up {\n policy = \"none\"\n }\n }"))
+	const every = 600 * time.Millisecond
+	h := stage(t, actor("latest", "periodic {\n every = \"600ms\"\n catch_up {\n policy = \"latest\"\n window = \"1h\"\n }\n }")+
+		actor("none", "periodic {\n every = \"600ms\"\n catch_up {\n policy = \"none\"\n }\n }"))
 	names := []string{"latest", "none"}
 	caughtUp := 0
 	for life, end := range []func(){func() { h.Kill() }, func() { h.Stop() }, h.Kill} {
 		for _, name := range names {
 			untilRuns(h, 3*(life+1), ended(name))
 		}
+		known := untilRuns(h, 1, ended("latest"))[0].Slot.Time
 		end()
 		down := time.Now()
-		<-time.After(5 * every)
+		// Up again right after a slot, so that the latest one is most likely of the downtime.
+		again := known.Add((down.Sub(known)/every + 4) * every)
+		<-time.After(time.Until(again))
 		up := time.Now()
 		h.Launch()
 		for _, name := range names {

@@ -89,7 +89,7 @@ func (b *Broker) flush(now int64) (writes []*task.QueueWrite) {
 
 func (b *Broker) writeOf(s *settle) *task.QueueWrite {
 	w := &task.QueueWrite{
-		Task: s.consumer.worker.name, Run: s.consumer.run, Ops: s.ops, Waiting: true, Delete: make([]uint64, len(s.acks)),
+		Task: s.consumer.worker.name, Run: s.consumer.run, Ops: s.ops, Settles: true, Waiting: true, Delete: make([]uint64, len(s.acks)),
 	}
 	for i, e := range s.acks {
 		w.Delete[i] = e.seq

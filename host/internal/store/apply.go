@@ -279,14 +279,26 @@ func (s *SQLite) ending(run string) error {
 }
 
 func (s *SQLite) commit(ctx context.Context, t *tx, name, run string, ops []task.Op, now time.Time) error {
-	if !s.isLive(run) {
-		var seq uint64
-		if ended, err := t.get(ctx, `SELECT seq FROM runs WHERE id = ?`, []any{run}, &seq); err != nil {
-			return err
-		} else if ended {
-			return runEnded(run)
-		}
+	if err := s.notEnded(ctx, t, run); err != nil {
+		return err
 	}
+	return s.saveOps(ctx, t, name, run, ops, now)
+}
+
+// notEnded refuses a commit of a run that has ended.
+func (s *SQLite) notEnded(ctx context.Context, t *tx, run string) error {
+	if s.isLive(run) {
+		return nil
+	}
+	var seq uint64
+	ended, err := t.get(ctx, `SELECT seq FROM runs WHERE id = ?`, []any{run}, &seq)
+	if err == nil && ended {
+		err = runEnded(run)
+	}
+	return err
+}
+
+func (s *SQLite) saveOps(ctx context.Context, t *tx, name, run string, ops []task.Op, now time.Time) error {
 	of, ofRun := changes(ops)
 	if err := t.room(ctx, "checkpoints", "task", name, of, fmt.Sprintf("the checkpoint of task %q", name)); err != nil {
 		return err

@@ -51,6 +51,8 @@ func (m *Memory) writeQueues(w *task.QueueWrite, now time.Time) error {
 		if it := m.runs[w.Run]; it != nil && it.value.State == task.RunEnded {
 			return runEnded(w.Run)
 		}
+	}
+	if len(w.Ops) > 0 {
 		if err := m.values.commit(w.Task, w.Run, w.Ops, now); err != nil {
 			return err
 		}

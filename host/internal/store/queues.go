@@ -109,7 +109,12 @@ func (s *SQLite) writeQueues(ctx context.Context, t *tx, q *queueWrite) error {
 		return err
 	}
 	if commits(q.QueueWrite) {
-		if err := s.commit(ctx, t, q.Task, q.Run, q.Ops, q.at); err != nil {
+		if err := s.notEnded(ctx, t, q.Run); err != nil {
+			return err
+		}
+	}
+	if len(q.Ops) > 0 {
+		if err := s.saveOps(ctx, t, q.Task, q.Run, q.Ops, q.at); err != nil {
 			return err
 		}
 	}

@@ -105,7 +105,9 @@ func checkOps(run string, ops []task.Op) error {
 
 // commits says whether a write is a commit of author code, which a run that has ended may not make any more.
 // Settling messages is none: what was handled stays handled.
-func commits(w *task.QueueWrite) bool { return len(w.Ops) > 0 || w.Run != "" && len(w.Put) > 0 }
+func commits(w *task.QueueWrite) bool {
+	return !w.Settles && (len(w.Ops) > 0 || w.Run != "" && len(w.Put) > 0)
+}
 
 // grows says whether a write needs room; one that only removes makes some.
 func grows(w *task.QueueWrite) bool { return len(w.Ops)+len(w.Put)+len(w.Update)+len(w.Bury) > 0 }

@@ -134,6 +134,7 @@ type QueueWrite struct {
 	Update  []MessageUpdate
 	Bury    []Burial
 	Exhume  []uint64 // dead letters to delete, by Seq
+	Settles bool     // Ops and Put are those of handlers whose messages it deletes: taken also when Run has ended meanwhile
 	Waiting bool     // somebody waits for it: it is not held back to travel with others
 	// Done is called once, when the write is on the disk or was refused, from one goroutine and in the order in
 	// which writes took effect. It must not block and not call the store.

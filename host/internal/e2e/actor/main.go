@@ -52,6 +52,8 @@ func main() {
 			task.Method("echo", echo, "says what it hears"),
 			task.Method("slow", slow, "answers when the caller has lost patience"),
 		),
+		task.Consumer("handle", handle, task.Doc("does what its messages say"), task.Output[Parcel]("out", "what was handled")),
+		task.BatchConsumer("gather", gather, task.Doc("notes which messages come together")),
 	}})
 }
 

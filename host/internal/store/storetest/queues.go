@@ -220,6 +220,11 @@ func queueWriteAfterEnd(t *testing.T, open Open) {
 	wantBacklog(t, s, "2 3 out")
 	mustWrite(t, s, task.QueueWrite{Task: "a", Run: "r", Delete: in[1:2], Update: []task.MessageUpdate{{Seq: in[2], Attempts: 1}}})
 	wantBacklog(t, s, "3 out")
+	settle := emit("settled")
+	settle.Ops, settle.Delete, settle.Settles = []task.Op{save("x", "1")}, in[2:], true
+	mustWrite(t, s, settle) // its handler was done before the run ended
+	wantBacklog(t, s, "out settled")
+	wantValue(t, s, "x", "1")
 }
 
 func idsAreRemembered(t *testing.T, open Open) {
