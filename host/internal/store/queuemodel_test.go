@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ type queueModel struct {
 	rt      *rapid.T
 	dir     string
 	path    string
-	now     time.Time
+	clock   atomic.Int64 // unix nanoseconds; the store looks at it from its own goroutine
 	durable *SQLite
 	memory  *Memory
 	places  [2][]uint64 // of everything that was put, by engine
@@ -35,7 +36,8 @@ func TestQueuesAreThoseOfMemory(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		m := &queueModel{rt: rt, dir: dir, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+		m := &queueModel{rt: rt, dir: dir}
+		m.clock.Store(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).UnixNano())
 		m.memory = NewMemory(m.options())
 		m.path = filepath.Join(dir, "0.db")
 		m.open()
@@ -51,7 +53,7 @@ func TestQueuesAreThoseOfMemory(t *testing.T) {
 			case 1:
 				m.kill()
 			case 2:
-				m.now = m.now.Add(rapid.SampledFrom([]time.Duration{time.Second, time.Minute, time.Hour}).Draw(rt, "later"))
+				m.clock.Add(int64(rapid.SampledFrom([]time.Duration{time.Second, time.Minute, time.Hour}).Draw(rt, "later")))
 			default:
 				m.write()
 			}
@@ -65,8 +67,10 @@ func TestQueuesAreThoseOfMemory(t *testing.T) {
 }
 
 func (m *queueModel) options() Options {
-	return Options{Now: func() time.Time { return m.now }}
+	return Options{Now: m.now}
 }
+
+func (m *queueModel) now() time.Time { return time.Unix(0, m.clock.Load()).UTC() }
 
 func (m *queueModel) open() {
 	s, err := open(m.path, m.options(), impatient)
@@ -148,7 +152,7 @@ func (m *queueModel) makeUp() [2]*task.QueueWrite {
 		keep := rapid.SampledFrom([]time.Duration{0, time.Minute, 2 * time.Hour}).Draw(rt, "keep")
 		for i := range ws {
 			ws[i].Put = append(ws[i].Put, task.Put{
-				Message: &task.Message{Queue: queue, ID: id, Body: []byte(body), Posted: m.now}, RememberFor: keep, Digest: []byte(body),
+				Message: &task.Message{Queue: queue, ID: id, Body: []byte(body), Posted: m.now()}, RememberFor: keep, Digest: []byte(body),
 			})
 		}
 	}
@@ -164,12 +168,12 @@ func (m *queueModel) makeUp() [2]*task.QueueWrite {
 		}
 	}
 	update := func(seq uint64) task.MessageUpdate {
-		return task.MessageUpdate{Seq: seq, Attempts: len(m.places[0]), NotBefore: m.now, LastError: "no"}
+		return task.MessageUpdate{Seq: seq, Attempts: len(m.places[0]), NotBefore: m.now(), LastError: "no"}
 	}
 	some("delete", m.places, func(w *task.QueueWrite, seq uint64) { w.Delete = append(w.Delete, seq) })
 	some("update", m.places, func(w *task.QueueWrite, seq uint64) { w.Update = append(w.Update, update(seq)) })
 	some("bury", m.places, func(w *task.QueueWrite, seq uint64) {
-		w.Bury = append(w.Bury, task.Burial{MessageUpdate: update(seq), Reason: task.DeadFailed, At: m.now})
+		w.Bury = append(w.Bury, task.Burial{MessageUpdate: update(seq), Reason: task.DeadFailed, At: m.now()})
 	})
 	some("exhume", m.dead, func(w *task.QueueWrite, seq uint64) { w.Exhume = append(w.Exhume, seq) })
 	if rapid.IntRange(0, 4).Draw(rt, "ops") == 0 {
