@@ -10,6 +10,8 @@ host {
   plugin_dir = "bin/plugins"
   time_zone  = "Europe/Berlin" # of every cron that names none
 
+  require_checksums = false # make builds the plugins anew; true where `taskhost plugin lock` has pinned them
+
   admin {
     listen = ["unix:data/admin.sock", "127.0.0.1:7480"]
   }

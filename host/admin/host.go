@@ -49,6 +49,7 @@ type Plugin struct {
 	SDK      string       `json:"sdk,omitempty"`
 	Features []string     `json:"features,omitempty"`
 	Digest   string       `json:"digest,omitempty"` // sha256
+	Pinned   bool         `json:"pinned"`           // by the configuration or its lock file: no other binary is taken
 	Path     string       `json:"path,omitempty"`   // where the binary was found
 	Tasks    []string     `json:"tasks"`            // that use it
 	Types    []PluginType `json:"types"`

@@ -19,7 +19,7 @@ import (
 
 // commands are what the command line does without asking a host.
 func commands() cli.Commands {
-	return cli.Commands{Version: version(), Serve: serve, Validate: validate, Format: format, Store: storeCommands()}
+	return cli.Commands{Version: version(), Serve: serve, Validate: validate, Format: format, Store: storeCommands(), Plugin: pluginCommands()}
 }
 
 // version is that of the module when it was built as one, otherwise the release.
@@ -52,9 +52,10 @@ func validate(ctx context.Context, o cli.ValidateOptions) error {
 	switch {
 	case o.JSON:
 		err = json.NewEncoder(o.Out).Encode(map[string]any{"valid": !loaded.Failed(), "diagnostics": loaded.Diagnostics()})
-	case len(loaded.Diagnostics()) > 0:
+	case loaded.Failed():
 		err = loaded.Render(o.Out, o.Color)
 	default:
+		err = loaded.Render(o.Out, o.Color) // warnings
 		tasks := fmt.Sprintf("%d tasks", len(loaded.Config.Tasks))
 		if len(loaded.Config.Tasks) == 1 {
 			tasks = "1 task"

@@ -117,6 +117,7 @@ type Plugin struct {
 	Name        string
 	Path        string
 	Digest      string
+	Pinned      bool
 	Description wire.Description
 	Err         error
 }

@@ -56,7 +56,7 @@ func (a *API) pluginOf(p Plugin) (admin.Plugin, error) {
 	d := p.Description
 	out := admin.Plugin{
 		Name: p.Name, Version: d.Version, Doc: d.Doc, Protocol: d.Protocol, SDK: d.SDK, Features: d.Features,
-		Digest: p.Digest, Path: p.Path, Tasks: []string{}, Types: []admin.PluginType{},
+		Digest: p.Digest, Pinned: p.Pinned, Path: p.Path, Tasks: []string{}, Types: []admin.PluginType{},
 	}
 	if p.Err != nil {
 		out.Error = p.Err.Error()

@@ -20,6 +20,9 @@ type Source struct {
 	Vars     []string // name=value
 	VarFiles []string
 	Offline  bool // neither environment nor secrets are read
+
+	unlocked bool // without regard to the lock file
+	absent   bool // a plugin that is not here is what the lock file says of it
 }
 
 // Loaded is what a Source came to. With errors among the diagnostics the Config is for display only.
@@ -49,12 +52,12 @@ func (l Loaded) Render(w io.Writer, color bool) error {
 func load(ctx context.Context, s Source, copies func(dataDir string) string, key func(dataDir string) ([]byte, error), log hclog.Logger) Loaded {
 	var l Loaded
 	l.Config, l.diags, l.sources = config.Load(ctx, config.Options{
-		Paths: s.Paths, Vars: s.Vars, VarFiles: s.VarFiles, Offline: s.Offline,
+		Paths: s.Paths, Vars: s.Vars, VarFiles: s.VarFiles, Offline: s.Offline, Unlocked: s.unlocked,
 		Env: os.LookupEnv,
 		Key: key,
 		Plugins: func(h config.Host) config.Plugins {
 			dir := copies(h.DataDir)
-			l.catalog = catalog.New(catalog.Config{CopyDir: dir, CacheDir: filepath.Join(dir, "described"), Offline: s.Offline, Log: log})
+			l.catalog = catalog.New(catalog.Config{CopyDir: dir, CacheDir: filepath.Join(dir, "described"), Offline: s.Offline, Absent: s.absent, Log: log})
 			return l.catalog
 		},
 	})
@@ -64,10 +67,6 @@ func load(ctx context.Context, s Source, copies func(dataDir string) string, key
 // Validate reads and checks a configuration as Serve would, and starts no task. Copies of plugins
 // and what they say of themselves are kept in the user's cache directory.
 func Validate(ctx context.Context, s Source) (Loaded, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = filepath.Join(os.TempDir(), "taskhost-cache")
-	}
-	copies := func(string) string { return filepath.Join(cache, "taskhost", "plugins") }
-	return load(ctx, s, copies, nil, hclog.NewNullLogger()), ctx.Err()
+	s.absent = true
+	return load(ctx, s, cachedCopies, nil, hclog.NewNullLogger()), ctx.Err()
 }

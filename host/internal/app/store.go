@@ -90,7 +90,7 @@ func (at StoreAt) dataDir(ctx context.Context) (*dataDir, error) {
 	}
 	l := Loaded{}
 	l.Config, l.diags, l.sources = config.Load(ctx, config.Options{
-		Paths: at.Paths, Vars: at.Vars, VarFiles: at.VarFiles, Env: os.LookupEnv, Plugins: func(config.Host) config.Plugins { return noPlugins{} },
+		Paths: at.Paths, Vars: at.Vars, VarFiles: at.VarFiles, Env: os.LookupEnv, Unlocked: true, Plugins: func(config.Host) config.Plugins { return noPlugins{} },
 	})
 	l.diags = withoutPlugins(l.diags)
 	if !l.Failed() {

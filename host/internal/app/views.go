@@ -110,7 +110,7 @@ func (p pluginView) version(name, digest string) string {
 func (p pluginView) Plugins() []api.Plugin {
 	out := make([]api.Plugin, 0, len(p))
 	for _, one := range p {
-		out = append(out, api.Plugin{Name: one.Name, Path: one.Origin, Digest: one.Digest, Description: one.Description})
+		out = append(out, api.Plugin{Name: one.Name, Path: one.Origin, Digest: one.Digest, Pinned: one.Pinned, Description: one.Description})
 	}
 	return out
 }

@@ -30,7 +30,8 @@ type Config struct {
 	CacheDir  string        // holds the descriptions: CacheDir/<digest>.v<protocol>.json; made when missing
 	Timeout   time.Duration // of one describe or validate; 0 is 5 s
 	MaxOutput int           // bytes that either may print; 0 is 1 MiB
-	Offline   bool          // execute nothing: what is not in CacheDir is an error
+	Offline   bool          // execute nothing: what is neither in CacheDir nor in a lock is an error
+	Absent    bool          // a binary that is not here is taken to be what the lock says of it
 	Log       hclog.Logger  // nil is silence
 }
 
@@ -42,12 +43,18 @@ type Spec struct {
 	SHA256 string            // the expected digest in hex; "" is any
 	Env    map[string]string // of its processes; describe and validate do not get it
 	Source string            // "file:line" of the pin, for messages
+
+	Locked   *Locked // what the lock file says of it; nil is nothing
+	LockFile string  // its path, for messages
 }
+
+// Pinned reports whether only one binary is accepted.
+func (s Spec) Pinned() bool { return s.SHA256 != "" || s.Locked != nil }
 
 // Plugin is one binary, ready to be launched.
 type Plugin struct {
 	Name        string
-	Path        string // of the copy
+	Path        string // of the copy; "" when only its lock is here
 	Origin      string // where it was copied from
 	Digest      string // sha256 of the copy, in hex
 	Description wire.Description
@@ -84,6 +91,10 @@ func New(cfg Config) *Catalog {
 func (c *Catalog) Open(ctx context.Context, spec Spec) (*Plugin, error) {
 	origin, err := locate(spec)
 	if err != nil {
+		var launch *task.LaunchError
+		if p, locked := spec.absent(); locked && c.cfg.Absent && errors.As(err, &launch) && launch.Kind == task.LaunchMissing {
+			return p, nil
+		}
 		return nil, err
 	}
 	digest, err := c.hashes.of(origin)
@@ -98,6 +109,10 @@ func (c *Catalog) Open(ctx context.Context, spec Spec) (*Plugin, error) {
 		return nil, err
 	}
 	p := &Plugin{Name: spec.Name, Path: path, Origin: origin, Digest: digest}
+	if spec.Locked != nil && spec.Locked.Digests[Platform()] == digest {
+		p.Description = spec.Locked.Description // it was asked when it was locked
+		return p, nil
+	}
 	if p.Description, err = c.describe(ctx, p); err != nil {
 		return nil, err
 	}
@@ -236,9 +251,12 @@ func missingRemedy(spec Spec, path string) string {
 	}
 }
 
-// pinned compares a digest with the pin.
+// pinned compares a digest with the pin, and with the lock where there is no pin.
 func (s Spec) pinned(origin, digest string) error {
-	if s.SHA256 == "" || strings.EqualFold(s.SHA256, digest) {
+	if s.SHA256 == "" {
+		return s.accepts(origin, digest)
+	}
+	if strings.EqualFold(s.SHA256, digest) {
 		return nil
 	}
 	e := &task.LaunchError{

@@ -123,8 +123,8 @@ func usable(t wire.Type) error {
 // them the plugin could not check.
 func (c *Catalog) Validate(ctx context.Context, p *Plugin, typ string, configs [][]byte) ([][]schema.Problem, error) {
 	out := make([][]schema.Problem, len(configs))
-	if c.cfg.Offline || len(configs) == 0 {
-		return out, nil // nothing may be executed
+	if c.cfg.Offline || p.Path == "" || len(configs) == 0 {
+		return out, nil // nothing may be executed, or nothing is there
 	}
 	list, err := json.Marshal(configs)
 	if err != nil {

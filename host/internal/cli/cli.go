@@ -27,6 +27,7 @@ type Commands struct {
 	// Format returns the source in canonical form.
 	Format func(source []byte, filename string) ([]byte, error)
 	Store  StoreCommands
+	Plugin PluginCommands
 }
 
 // Sources say what a configuration is read from.

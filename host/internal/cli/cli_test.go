@@ -53,7 +53,33 @@ func commands() cli.Commands {
 			}
 			return bytes.ReplaceAll(source, []byte("  =  "), []byte(" = ")), nil
 		},
-		Store: storeCommands(),
+		Store:  storeCommands(),
+		Plugin: pluginCommands(),
+	}
+}
+
+// pluginCommands stand in for the plugins of a configuration: that of bad.hcl has errors, that of drift.hcl another http
+// than is locked.
+func pluginCommands() cli.PluginCommands {
+	pins := func(o cli.PluginLockOptions) ([]cli.PluginPin, error) {
+		if o.Config[0] == "bad.hcl" {
+			fmt.Fprintln(o.Err, "bad.hcl:1:1: no good")
+			return nil, &cli.Silent{Code: cli.ExitFailed}
+		}
+		digest := strings.Repeat("0123456789abcdef", 4)
+		list := []cli.PluginPin{{Name: "http", Version: "1.2.0", Platform: cmp.Or(o.Platform, "linux/amd64"), SHA256: digest, Locked: digest, State: "same"}}
+		if o.Config[0] == "drift.hcl" {
+			list[0].Locked, list[0].State = strings.Repeat("f", 64), "changed"
+		}
+		return list, nil
+	}
+	return cli.PluginCommands{
+		Hash: func(path string) (string, error) { return strings.Repeat("a", 64), nil },
+		Lock: func(_ context.Context, o cli.PluginLockOptions) (string, []cli.PluginPin, error) {
+			list, err := pins(o)
+			return "taskhost.lock.json", list, err
+		},
+		Verify: func(_ context.Context, o cli.PluginLockOptions) ([]cli.PluginPin, error) { return pins(o) },
 	}
 }
 

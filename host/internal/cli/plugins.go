@@ -13,7 +13,11 @@ func (a *app) showPlugin(p admin.Plugin) {
 	a.line("%s %s  %s", p.Name, p.Version, admin.Printable(p.Doc))
 	a.fact("problem", p.Error)
 	a.fact("binary", p.Path)
-	a.fact("sha256", p.Digest)
+	pinned := "  not pinned"
+	if p.Pinned {
+		pinned = "  pinned"
+	}
+	a.fact("sha256", p.Digest+pinned)
 	if p.Protocol > 0 {
 		a.fact("protocol", fmt.Sprintf("%d  SDK %s", p.Protocol, p.SDK))
 	}

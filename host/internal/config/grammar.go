@@ -164,6 +164,7 @@ var (
 		attrs: []attribute{
 			{"data_dir", kindText, "data", "Where everything lies that must be kept."},
 			{"plugin_dir", kindText, "plugins", "Where plugins are found by name."},
+			{"require_checksums", kindBool, "a warning", "true: a plugin that neither sha256 nor the lock file pins is refused; false: nothing is said of it."},
 			{"time_zone", kindText, "UTC", "Of every cron that names none."},
 			{"shutdown_timeout", kindDuration, "the longest ladder", "How long a graceful stop of the host may take."},
 			{"max_frame", kindSize, "1MiB", "The largest message between host and plugin."},

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/taskhost/taskhost/host/internal/catalog"
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
@@ -18,6 +19,9 @@ type Options struct {
 	// Plugins gives access to plugin binaries, once it is known where the host keeps
 	// its data. It is called at most once; nil is a host without plugins.
 	Plugins func(Host) Plugins
+	// Unlocked leaves the lock file aside, and says nothing of plugins that are not pinned: for who is
+	// about to write the lock file.
+	Unlocked bool
 	// Key gives the key under which secrets enter Config.Digest; it must stay the
 	// same as long as digests are compared. Load calls it with the data directory
 	// when everything else is well. nil is for loads whose digest nobody keeps.
@@ -80,7 +84,8 @@ type loader struct {
 	root     *node
 	host     Host
 	plugins  *plugins
-	binaries Plugins // nil: none
+	lock     *catalog.Lock // nil: none
+	binaries Plugins       // nil: none
 }
 
 func (l *loader) load() *Config {
@@ -95,6 +100,7 @@ func (l *loader) load() *Config {
 	if l.opts.Plugins != nil {
 		l.binaries = l.opts.Plugins(l.host)
 	}
+	l.readLock()
 	l.plugins = l.readPlugins(l.root.blocks["plugin"])
 	groups := l.readGroups(l.root.blocks["group"])
 	queues := l.readQueues(l.root.blocks["queue"])
@@ -102,6 +108,7 @@ func (l *loader) load() *Config {
 	l.relations(tasks, groups)
 	l.checkQueues(hostSection, tasks, queues)
 	l.shutdown(hostSection, tasks)
+	l.requirePins(hostSection)
 
 	config := &Config{Host: l.host, Plugins: l.plugins.list(), Groups: values(groups)}
 	for _, t := range tasks.instances {

@@ -34,7 +34,7 @@ type scene struct {
 func newScene(t testing.TB, archive *txtar.Archive) *scene {
 	t.Helper()
 	s := &scene{dir: t.TempDir(), archive: archive}
-	s.options = Options{Plugins: func(Host) Plugins { return newFakePlugins() }, Env: func(name string) (string, bool) {
+	s.options = Options{Unlocked: true, Plugins: func(Host) Plugins { return newFakePlugins() }, Env: func(name string) (string, bool) {
 		value, set := map[string]string{
 			"SECRET_TOKEN":           canary,
 			"SITE":                   "https://example.org",

@@ -37,6 +37,7 @@ type Plugin struct {
 	Digest      string            // sha256 of the binary, in hex
 	Env         map[string]string `json:"-"` // of all its processes; may hold secrets
 	Source      string            // "file:line" of its block; "" without one
+	Pinned      bool              // by sha256 or the lock file
 	Description wire.Description
 }
 
@@ -64,7 +65,8 @@ func (l *loader) readPlugins(nodes []*node) *plugins {
 	all, taken := &plugins{known: map[string]*plugin{}}, map[string]*node{}
 	for _, n := range nodes {
 		s := l.section(n)
-		p := &plugin{name: n.label, node: n, types: map[string]error{}, spec: catalog.Spec{Name: n.label, Dir: l.host.PluginDir, Source: place(n.rng)}}
+		p := &plugin{name: n.label, node: n, types: map[string]error{}, spec: l.spec(n.label)}
+		p.spec.Source = place(n.rng)
 		p.spec.Path = s.path("path", "")
 		p.path, _ = s.written("path")
 		if digest, v, ok := s.text("sha256"); ok {
@@ -93,7 +95,7 @@ func (p *plugins) list() []Plugin {
 		}
 		out = append(out, Plugin{
 			Name: k.name, Path: k.opened.Path, Origin: k.opened.Origin, Digest: k.opened.Digest,
-			Env: k.spec.Env, Source: k.spec.Source, Description: k.opened.Description,
+			Env: k.spec.Env, Source: k.spec.Source, Description: k.opened.Description, Pinned: k.spec.Pinned(),
 		})
 	}
 	return out
@@ -113,7 +115,7 @@ func (l *loader) attachPlugins(list []*instance) {
 				i.find.errorf(i.plugin.at(), "", "bad plugin name %q", clip(name))
 				continue
 			}
-			p = &plugin{name: name, types: map[string]error{}, spec: catalog.Spec{Name: name, Dir: l.host.PluginDir}}
+			p = &plugin{name: name, types: map[string]error{}, spec: l.spec(name)}
 			l.plugins.known[name] = p
 		}
 		p.users = append(p.users, i)
@@ -125,6 +127,9 @@ func (l *loader) attachPlugins(list []*instance) {
 		if p.err != nil {
 			l.reportPlugin(p)
 			continue
+		}
+		if p.opened.Path == "" {
+			l.find.warnf(p.place(), "its own check of its configs is not made", "plugin %q is not here: it is taken to be what %s says", p.name, p.spec.LockFile)
 		}
 		for _, i := range p.users {
 			if c := l.attach(i, p); c != nil {
