@@ -58,6 +58,33 @@ torture: ## kill hosts and plugins for TORTURE=10m and judge what is left (SEED=
 bench: build ## print the speed ratios of docs/speed.md, against floors measured in the same run
 	$(GO) run ./host/internal/bench
 
+# Packages are made for linux on ARCH (amd64, arm64) with nfpm, which `go run` fetches and builds once.
+ARCH    ?= amd64
+VERSION ?= $(shell sed -n 's/.*Release = "\(.*\)"/\1/p' sdk/wire/wire.go)
+NFPM    := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+DIST    := dist/linux_$(ARCH)
+
+.PHONY: package
+package: ## build a .deb and an .rpm for ARCH=amd64 into dist/, with man pages and completions
+	@mkdir -p $(DIST)/plugins dist/man dist/completions
+	GOOS=linux GOARCH=$(ARCH) $(BUILD) -o $(DIST)/taskhost ./host/cmd/taskhost
+	GOOS=linux GOARCH=$(ARCH) $(BUILD) -o $(DIST)/plugins/ $(PLUGINS:%=./plugins/%)
+	rm -f dist/man/* && $(GO) run ./host/internal/man dist/man && gzip -9n dist/man/*.1
+	$(GO) run ./host/cmd/taskhost completion bash > dist/completions/taskhost.bash
+	$(GO) run ./host/cmd/taskhost completion zsh > dist/completions/_taskhost
+	$(GO) run ./host/cmd/taskhost completion fish > dist/completions/taskhost.fish
+	for kind in deb rpm; do \
+	  ARCH=$(ARCH) VERSION=$(VERSION) DIST=$(DIST) $(GO) run $(NFPM) package -f packaging/nfpm.yaml -p $$kind -t dist/ || exit 1; done
+
+.PHONY: package-test
+package-test: package ## install, use, remove and purge the .deb on a copy of this machine (needs root)
+	packaging/test-deb.sh dist/taskhost_$(VERSION)_$(ARCH).deb
+
+.PHONY: cross
+cross: ## compile for linux and darwin on amd64 and arm64; vet for windows, where only the SDK is meant to work
+	@for os in linux darwin; do for arch in amd64 arm64; do \
+	  echo "$$os/$$arch"; GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -o /dev/null ./host/... ./plugins/... ./sdk/... || exit 1; done; done
+
 .PHONY: generate
 generate: ## write the generated code and the generated parts of the docs
 	$(GO) run ./sdk/wire/internal/gen -dir sdk/wire

@@ -19,7 +19,7 @@ import (
 
 // commands are what the command line does without asking a host.
 func commands() cli.Commands {
-	return cli.Commands{Version: version(), Serve: serve, Validate: validate, Format: format, Store: storeCommands(), Plugin: pluginCommands()}
+	return cli.Commands{Version: version(), Serve: serve, Validate: validate, Format: format, Store: storeCommands(), Plugin: pluginCommands(), Examine: examine}
 }
 
 // version is that of the module when it was built as one, otherwise the release.
@@ -79,4 +79,14 @@ func format(source []byte, filename string) ([]byte, error) {
 		return nil, err
 	}
 	return nil, errors.New(text.String())
+}
+
+// examine looks at the machine for a configuration.
+func examine(ctx context.Context, s cli.Sources) ([]cli.Finding, error) {
+	found, err := app.Examine(ctx, app.Source{Paths: s.Config, Vars: s.Vars, VarFiles: s.VarFiles})
+	out := make([]cli.Finding, 0, len(found))
+	for _, f := range found {
+		out = append(out, cli.Finding{Check: f.Check, Level: string(f.Level), Detail: f.Detail, Remedy: f.Remedy})
+	}
+	return out, err
 }

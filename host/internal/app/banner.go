@@ -8,14 +8,19 @@ import (
 	"github.com/taskhost/taskhost/sdk/schema"
 )
 
+// summary is the configuration in a few words.
+func (h *host) summary() string {
+	n := len(h.config.Tasks)
+	if n == 1 {
+		return "generation 1 · 1 task"
+	}
+	return fmt.Sprintf("generation 1 · %d tasks", n)
+}
+
 // banner says what was started and how to reach it.
 func (h *host) banner() {
 	c, out := h.config, h.options.Out
-	tasks := fmt.Sprintf("%d tasks", len(c.Tasks))
-	if len(c.Tasks) == 1 {
-		tasks = "1 task"
-	}
-	fmt.Fprintf(out, "taskhost %s · %s · generation 1 · %s\n", h.options.Version, strings.Join(h.options.Paths, ", "), tasks)
+	fmt.Fprintf(out, "taskhost %s · %s · %s\n", h.options.Version, strings.Join(h.options.Paths, ", "), h.summary())
 	for _, addr := range h.listens {
 		if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 			fmt.Fprintf(out, "  api    socket %s   try: curl -s --unix-socket %s http://th/v1/tasks\n", path, path)

@@ -78,6 +78,7 @@ type host struct {
 	fleet    *supervisor.Fleet
 	api      *api.API
 	verbs    *verbs
+	manager  *manager
 	token    string
 	listens  []string // where the API is served, once it is
 	intakes  []string // where messages are taken, once they are
@@ -94,6 +95,7 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 		}
 	}()
 	h.log = newLog(o, c.Host.LogLevel, c.Host.LogFormat)
+	h.manager = newManager(h.log)
 	if h.data, err = openDataDir(c.Host.DataDir); err != nil {
 		return nil, err
 	}
@@ -188,8 +190,12 @@ func (h *host) run(ctx context.Context) error {
 	if err == nil {
 		h.banner()
 		h.verbs.setReady()
+		h.manager.ready(h.summary())
+		h.manager.guard(fleetCtx, h.clock.Timer(), h.alive)
 		err = h.wait(ctx, fleetDone, served)
+		h.manager.stopping(h.config.Host.ShutdownTimeout)
 	}
+	defer h.manager.close()
 	endFleet(context.Cause(ctx))
 	err = errors.Join(err, <-fleetDone)
 	h.runner.Shutdown()
@@ -201,6 +207,12 @@ func (h *host) run(ctx context.Context) error {
 	h.flush(ctx)
 	console.close()
 	h.log.Info("stopped", "after", time.Since(h.started).Round(time.Millisecond))
+	return err
+}
+
+// alive comes back when the scheduler does its work.
+func (h *host) alive(ctx context.Context) error {
+	_, err := h.fleet.Host(ctx)
 	return err
 }
 

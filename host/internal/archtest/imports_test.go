@@ -44,6 +44,8 @@ var rules = []rule{
 	{"host/internal/logs", []string{"host/internal/task"}, "log files"},
 	{"host/internal/api", []string{"host/admin", "host/internal/task", "host/internal/feed", "host/internal/logs", "host/internal/catalog", "host/internal/schedule", "sdk/schema", "sdk/wire"}, "reads the store and the feed, commands the supervisor through interfaces of its own, never touches a process"},
 	{"host/internal/cli", []string{"host/admin", "sdk/schema"}, "speaks only the API; what it does without a host is given to it"},
+	{"host/internal/man", []string{"host/internal/cli"}, "writes the man pages from the command line's own words"},
+	{"host/internal/doctor", nil, "looks at a machine and knows nothing of a host"},
 	{"host/internal/app", []string{"..."}, "wiring: the one place where concrete types meet"},
 	{"host/internal/hosttest", []string{"host/internal/task"}, "fakes for tests"},
 	{"host/cmd/taskhost", []string{"host/internal/cli", "host/internal/app", "host/internal/config", "sdk/wire"}, "main: gives the CLI what it does without a host"},

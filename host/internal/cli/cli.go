@@ -28,6 +28,8 @@ type Commands struct {
 	Format func(source []byte, filename string) ([]byte, error)
 	Store  StoreCommands
 	Plugin PluginCommands
+	// Examine looks at a configuration and at the machine that it would run on.
+	Examine func(ctx context.Context, s Sources) ([]Finding, error)
 }
 
 // Sources say what a configuration is read from.
@@ -140,7 +142,7 @@ func (a *app) root() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("host", a.serveCommand(), a.validateCommand(), a.fmtCommand(), a.hostCommand(), a.pluginCommand(), a.storeCommand())
+	add("host", a.serveCommand(), a.validateCommand(), a.fmtCommand(), a.hostCommand(), a.pluginCommand(), a.storeCommand(), a.doctorCommand())
 	add("use", a.statusCommand(), a.taskCommand(), a.runsCommand(), a.queueCommand(), a.logsCommand(), a.eventsCommand())
 	root.AddCommand(a.versionCommand())
 	return root

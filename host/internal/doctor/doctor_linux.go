@@ -1,0 +1,132 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// File systems on which a lock or a sync does not mean what SQLite takes it for, or nothing survives, by their magic numbers (statfs(2)).
+var doubtful = map[int64]string{
+	unix.NFS_SUPER_MAGIC: "NFS", unix.SMB_SUPER_MAGIC: "SMB", 0xff534d42: "CIFS", unix.SMB2_SUPER_MAGIC: "SMB2", unix.FUSE_SUPER_MAGIC: "FUSE", unix.V9FS_MAGIC: "9p",
+	unix.TMPFS_MAGIC: "tmpfs", unix.RAMFS_MAGIC: "ramfs",
+}
+
+func dataFileSystem(_ context.Context, m Machine) Finding {
+	const name = "file system"
+	var st unix.Statfs_t
+	if err := unix.Statfs(existing(m.DataDir), &st); err != nil {
+		return finding(name, Warn, "", "cannot tell: %s", err)
+	}
+	kind := doubtful[int64(st.Type)]
+	switch kind {
+	case "":
+		return finding(name, OK, "", "of type %#x, on this machine", st.Type)
+	case "tmpfs", "ramfs":
+		return finding(name, Warn, "name a data_dir on a disk", "%s lies in memory (%s): nothing of it survives a restart of the machine", m.DataDir, kind)
+	}
+	return finding(name, Warn, "name a data_dir on a disk of this machine", "%s lies on %s, whose locks and syncs may not hold", m.DataDir, kind)
+}
+
+func processes(_ context.Context, m Machine) Finding {
+	const name = "processes"
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NPROC, &limit); err != nil {
+		return finding(name, Warn, "", "cannot tell: %s", err)
+	}
+	// A Go process has some ten threads, and the limit counts threads.
+	need := uint64(12 * (m.Processes + 1))
+	most, from := limit.Cur, "RLIMIT_NPROC"
+	if group, ok := pidsMax(); ok && group < most {
+		most, from = group, "pids.max of the cgroup"
+	}
+	if most < need {
+		return finding(name, Fail, "raise it: TasksMax= in the unit, or ulimit -u", "%s allows %d threads; %d plugin processes need about %d", from, most, m.Processes, need)
+	}
+	if most == unix.RLIM_INFINITY {
+		return finding(name, OK, "", "no limit")
+	}
+	return finding(name, OK, "", "%s allows %d threads; the configuration needs about %d", from, most, need)
+}
+
+func pidsMax() (uint64, bool) {
+	dir, err := ownCgroup()
+	if err != nil {
+		return 0, false
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "pids.max"))
+	if err != nil {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+	return n, err == nil
+}
+
+func clock(context.Context, Machine) Finding {
+	const name = "clock"
+	var tx unix.Timex
+	state, err := unix.Adjtimex(&tx)
+	if err != nil {
+		return finding(name, Warn, "", "cannot tell whether it is set by a time server: %s", err)
+	}
+	if state == unix.TIME_ERROR || tx.Status&unix.STA_UNSYNC != 0 {
+		return finding(name, Warn, "run chrony or systemd-timesyncd: slots are due by this clock", "no time server keeps it")
+	}
+	return finding(name, OK, "", "kept by a time server")
+}
+
+func kernel(context.Context, Machine) Finding {
+	const name = "kernel"
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return finding(name, Warn, "", "cannot tell: %s", err)
+	}
+	release := unix.ByteSliceToString(u.Release[:])
+	if fd, err := unix.PidfdOpen(os.Getpid(), 0); err != nil {
+		return finding(name, Info, "", "%s: no pidfd (%s); processes are watched by number", release, err)
+	} else {
+		unix.Close(fd)
+	}
+	return finding(name, OK, "", "%s, %s", release, system())
+}
+
+func cgroups(context.Context, Machine) Finding {
+	const name = "cgroup"
+	const remedy = "with systemd: Delegate=memory pids cpu in the unit"
+	dir, err := ownCgroup()
+	if err != nil {
+		return finding(name, Info, remedy, "%s; limits are those of setrlimit, and a tree of processes is ended one by one", err)
+	}
+	if unix.Access(filepath.Join(dir, "cgroup.procs"), unix.W_OK) != nil || unix.Access(dir, unix.W_OK) != nil {
+		return finding(name, Info, remedy, "%s is not delegated to this user; limits are those of setrlimit", dir)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
+	if err != nil {
+		return finding(name, Info, remedy, "%s", err)
+	}
+	return finding(name, OK, "", "%s is delegated, with %s", dir, strings.TrimSpace(string(text)))
+}
+
+// ownCgroup is the directory of this process's cgroup, of version 2.
+func ownCgroup() (string, error) {
+	const root = "/sys/fs/cgroup"
+	var st unix.Statfs_t
+	if err := unix.Statfs(root, &st); err != nil || st.Type != unix.CGROUP2_SUPER_MAGIC {
+		return "", fmt.Errorf("there is no cgroup of version 2 at %s", root)
+	}
+	text, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(text)) {
+		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
+			return filepath.Join(root, path), nil
+		}
+	}
+	return "", fmt.Errorf("this process is in no cgroup of version 2")
+}

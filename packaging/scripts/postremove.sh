@@ -1,0 +1,14 @@
+#!/bin/sh
+# After the files are gone: a purge takes the data and the account along, a removal leaves both.
+set -e
+
+rm -f /etc/systemd/system/taskhost.service.d/10-before-253.conf
+rmdir /etc/systemd/system/taskhost.service.d 2>/dev/null || true
+if [ -d /run/systemd/system ]; then
+  systemctl daemon-reload
+fi
+if [ "$1" = purge ]; then
+  rm -rf /var/lib/taskhost /etc/taskhost
+  userdel taskhost 2>/dev/null || true
+  groupdel taskhost 2>/dev/null || true
+fi
