@@ -103,6 +103,16 @@ type ProcessInfo struct {
 	Version string `json:"version,omitempty"` // of the plugin
 	Digest  string `json:"digest,omitempty"`  // sha256 of its binary
 	Run     string `json:"run,omitempty"`
+
+	Limits []AppliedLimit `json:"limits,omitempty"`
+}
+
+// AppliedLimit is one limit of a process, and what enforces it.
+type AppliedLimit struct {
+	Name  string `json:"name"`            // memory, cpu, pids, files
+	Value string `json:"value"`           // as in HCL
+	By    string `json:"by,omitempty"`    // cgroup, rlimit; absent: nothing
+	Error string `json:"error,omitempty"` // why nothing enforces it
 }
 
 // Value is one value that a task publishes.

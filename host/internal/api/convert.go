@@ -31,9 +31,11 @@ func taskOf(d task.Definition, s task.Status, published map[string]task.Publishe
 		t.Runs = append(t.Runs, runOf(r, now))
 	}
 	for _, p := range s.Processes {
-		t.Processes = append(t.Processes, admin.ProcessInfo{
-			PID: p.PID, State: p.State, Started: admin.At(p.Started), Version: p.Version, Digest: p.Digest, Run: p.Run,
-		})
+		one := admin.ProcessInfo{PID: p.PID, State: p.State, Started: admin.At(p.Started), Version: p.Version, Digest: p.Digest, Run: p.Run}
+		for _, l := range p.Limits {
+			one.Limits = append(one.Limits, admin.AppliedLimit(l))
+		}
+		t.Processes = append(t.Processes, one)
 	}
 	if l := s.Last; l != nil {
 		t.Last = &admin.LastRun{

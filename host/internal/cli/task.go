@@ -121,6 +121,9 @@ func (a *app) showTask(t admin.Task) {
 	}
 	for _, p := range t.Processes {
 		a.fact("process", strconv.Itoa(p.PID)+"  "+p.State+"  since "+a.clock(p.Started))
+		for _, l := range p.Limits {
+			a.fact("limit", limitText(l))
+		}
 	}
 	a.fact("plugin", strings.TrimSpace(t.Plugin+" "+t.Type))
 	a.fact("stop", "drain "+t.Stop.Drain.String()+", cancel "+t.Stop.Cancel.String())
@@ -379,4 +382,12 @@ func brief(text string) string {
 		return strconv.Quote(string(r[:most]) + "…")
 	}
 	return strconv.Quote(text)
+}
+
+// limitText says what a limit is and what enforces it.
+func limitText(l admin.AppliedLimit) string {
+	if l.By == "" {
+		return l.Name + " " + l.Value + "  not enforced: " + admin.Printable(l.Error)
+	}
+	return l.Name + " " + l.Value + "  by " + l.By
 }

@@ -35,6 +35,16 @@ var (
 		},
 	}
 
+	limitsShape = &shape{
+		name: "limits", doc: "What each plugin process with all that it starts may take. A task's limits win over its plugin's. What enforces each is in the task's status.",
+		attrs: []attribute{
+			{"memory", kindSize, "no bound", "By a cgroup where the host has one, which counts the whole tree; otherwise each process's own data (RLIMIT_DATA). At least 16MiB."},
+			{"cpu", kindNumber, "no bound", "Processors: 0.5 is half of one. Needs a cgroup."},
+			{"pids", kindInt, "no bound", "Processes and threads, at least 16. Needs a cgroup."},
+			{"files", kindInt, "the host's", "Open files of each process, at least 32."},
+		},
+	}
+
 	catchUpShape = &shape{
 		name: "catch_up", doc: "What happens to slots that passed while the host could not run them.",
 		attrs: []attribute{
@@ -113,7 +123,7 @@ var (
 		{"groups", kindTexts, "[]", "The groups whose bounds the runs count in; with consume, the messages instead. Not for continuous tasks without consume."},
 		{"depends_on", kindTextMap, "{}", "Other tasks (an instance, or a block for all of its instances) and what to wait for before the first start: started, ready, completed, succeeded."},
 	}
-	commonBlocks = []*shape{periodicShape, continuousShape, onDemandShape, retryShape, stopShape, keepShape}
+	commonBlocks = []*shape{periodicShape, continuousShape, onDemandShape, retryShape, stopShape, keepShape, limitsShape}
 
 	taskShape = &shape{
 		name: "task", label: "name", repeat: true, doc: "A task. Exactly one of periodic, continuous and on_demand is given; after_run alone implies on_demand.",
@@ -166,6 +176,7 @@ var (
 			{"plugin_dir", kindText, "plugins", "Where plugins are found by name."},
 			{"require_checksums", kindBool, "a warning", "true: a plugin that neither sha256 nor the lock file pins is refused; false: nothing is said of it."},
 			{"time_zone", kindText, "UTC", "Of every cron that names none."},
+			{"cgroup", kindText, "what the service manager has delegated", "A cgroup (version 2) below which each process gets one of its own; the host must be able to write it."},
 			{"shutdown_timeout", kindDuration, "the longest ladder", "How long a graceful stop of the host may take."},
 			{"max_frame", kindSize, "1MiB", "The largest message between host and plugin."},
 		},
@@ -246,6 +257,7 @@ var (
 			{"sha256", kindText, "any", "The digest that the binary must have, in hex."},
 			{"env", kindTextMap, "{}", "Environment of all its processes; a task's env wins."},
 		},
+		blocks: []*shape{limitsShape},
 	}
 
 	variableShape = &shape{

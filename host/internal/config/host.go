@@ -32,6 +32,7 @@ type Host struct {
 	LogLevel        string // trace, debug, info, warn, error
 	LogFormat       string // text, json
 	MaxFrame        int    // bytes of the largest message between host and plugin
+	Cgroup          string // below which processes get theirs; "" is the one that was delegated
 }
 
 // Admin says where the admin API listens.
@@ -70,6 +71,7 @@ func (l *loader) readHost(s section) Host {
 		h.TimeZone = zone
 	}
 	h.ShutdownTimeout = s.duration("shutdown_timeout", 0, time.Second)
+	h.Cgroup = s.path("cgroup", "")
 	h.MaxFrame = int(s.size("max_frame", 1<<20, 64<<10, 16<<20))
 
 	admin, _ := s.block("admin")

@@ -52,6 +52,7 @@ type plugin struct {
 	spec   catalog.Spec
 	path   hcl.Range // of the path attribute, if it is written
 	sha256 hcl.Range
+	limits task.Limits
 	users  []*instance
 	opened *catalog.Plugin
 	err    error
@@ -79,6 +80,7 @@ func (l *loader) readPlugins(nodes []*node) *plugins {
 		if env, v, ok := s.textMap("env", true); ok {
 			p.spec.Env = checkEnv(env, v, s.find)
 		}
+		p.limits = s.limits()
 		if l.named(n, "plugin", taken) {
 			all.known[n.label] = p
 		}
@@ -221,6 +223,7 @@ func (l *loader) attach(i *instance, p *plugin) *check {
 	d.Config.Digest = p.opened.Digest
 	d.Env = merged(p.spec.Env, d.Env)
 	d.EnvKeys = sortedKeys(d.Env)
+	d.Limits = limitsOver(d.Limits, p.limits)
 
 	typ := i.findType(p)
 	if typ == nil {

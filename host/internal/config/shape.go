@@ -41,6 +41,7 @@ const (
 	kindTextMap   kind = "map(string)"
 	kindBool      kind = "bool"
 	kindInt       kind = "number"
+	kindNumber    kind = "number, not always whole"
 	kindDuration  kind = "duration"
 	kindSize      kind = "size"
 	kindRate      kind = "rate"

@@ -34,6 +34,7 @@ func (l *loader) decode(n *node, e element, fallback []layer, host section) *ins
 	d.Enabled = s.boolean("enabled", true)
 	d.Labels = s.labels()
 	d.User = s.user()
+	d.Limits = s.limits()
 	d.Env, d.EnvKeys = s.env()
 	d.Plugin, i.plugin, _ = s.text("plugin")
 	if i.plugin.expr == nil {

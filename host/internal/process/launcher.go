@@ -34,15 +34,18 @@ type Config struct {
 	// HostEnv names the variables of the host's environment that every plugin gets; nil
 	// is PATH, HOME, TMPDIR, LANG, LC_ALL, TZ, SSL_CERT_FILE and SSL_CERT_DIR.
 	HostEnv []string
+	// Cgroup is a cgroup (version 2) below which processes get theirs; "" is the one that was delegated to the host.
+	Cgroup string
 	// Log takes what concerns the host's operator; nil is silence.
 	Log hclog.Logger
 }
 
 // Launcher starts plugin processes. It is safe for concurrent use.
 type Launcher struct {
-	cfg   Config
-	slots *slots
-	ooms  *oomWatch
+	cfg    Config
+	slots  *slots
+	ooms   *oomWatch
+	groups *cgroups
 
 	mu       sync.Mutex
 	live     map[*Process]bool // started, or about to be
@@ -64,12 +67,16 @@ func New(cfg Config) *Launcher {
 		cfg.Log = hclog.NewNullLogger()
 	}
 	adoptOrphans()
+	if err := forswearPrivileges(); err != nil {
+		cfg.Log.Debug("programs that tasks start may gain privileges by their file", "err", err)
+	}
 	l := &Launcher{
-		cfg:   cfg,
-		slots: &slots{dir: cfg.RunDir, tasks: map[string]*taskSlots{}},
-		ooms:  watchOOM(),
-		live:  map[*Process]bool{},
-		stop:  make(chan struct{}),
+		cfg:    cfg,
+		slots:  &slots{dir: cfg.RunDir, tasks: map[string]*taskSlots{}},
+		ooms:   watchOOM(),
+		groups: openCgroups(cfg.Cgroup, cfg.Log),
+		live:   map[*Process]bool{},
+		stop:   make(chan struct{}),
 	}
 	l.reaping.Go(l.reap)
 	return l

@@ -271,6 +271,18 @@ func (s *scripted) Configure(_ context.Context, r *taskv1.ConfigureRequest) (*ta
 			}()
 		}
 		select {}
+	case "grab":
+		var held [][]byte
+		for {
+			piece := make([]byte, 1<<20)
+			for i := 0; i < len(piece); i += 4096 {
+				piece[i] = 1
+			}
+			held = append(held, piece)
+			if len(held) > 4096 {
+				panic("nothing stops it")
+			}
+		}
 	case "fork":
 		self, _ := os.Executable()
 		for range 3 {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -42,6 +43,8 @@ type Process struct {
 	greeting *greeting
 	child    *child
 	tree     tree
+	group    *cgroup // nil where the host may make none
+	limits   []task.AppliedLimit
 	stdin    *os.File // the lifeline: its end tells the plugin that the host is gone
 	stdout   *os.File
 	stderr   *os.File
@@ -97,6 +100,13 @@ func (p *Process) start(handshake []string) error {
 	if err := p.runAs(cmd); err != nil {
 		return err
 	}
+	group, err := l.groups.make(p.mark, p.spec.Limits)
+	if err != nil {
+		l.cfg.Log.Warn("a process gets no cgroup of its own", "task", p.spec.Task, "err", err)
+	}
+	p.group = group
+	p.group.enter(cmd)
+	defer p.group.entered()
 	return p.spawn(cmd)
 }
 
@@ -136,6 +146,10 @@ func (p *Process) spawn(cmd *exec.Cmd) (err error) {
 		return err
 	}
 	p.child = c
+	p.limits = enforce(c.pid, p.spec.Limits, p.group)
+	if names := unenforced(p.limits); len(names) > 0 {
+		p.launcher.cfg.Log.Warn("limits that nothing enforces; the status of the task says why", "task", p.spec.Task, "limits", strings.Join(names, ", "))
+	}
 	p.tree.leader, p.tree.start = c.pid, c.start
 	if err := p.slot.started(c, p.tree.marks.word); err != nil {
 		p.launcher.cfg.Log.Warn("cannot record a process", "task", p.spec.Task, "pid", c.pid, "err", err)
@@ -201,6 +215,7 @@ func (p *Process) await() {
 
 	// The leader is not reaped yet, so its pid still names its session and group.
 	p.child.killGroup()
+	p.group.kill()
 	survivors := p.tree.end(treeBound, p.slot.held)
 	state, _ := p.child.reap()
 
@@ -218,8 +233,9 @@ func (p *Process) await() {
 		survivors = holders(p.tree.marks)
 	}
 	p.exit = exitCause(state, p.out, killed, survivors)
-	if p.exit.Signal == syscall.SIGKILL.String() && !killed {
-		p.exit.OOM = p.launcher.ooms.happened()
+	p.exit.OOM = p.outOfMemory(killed)
+	if err := p.group.remove(); err != nil {
+		p.launcher.cfg.Log.Warn("cannot remove the cgroup of a process", "task", p.spec.Task, "err", err)
 	}
 	p.launcher.leave(p)
 	if len(survivors) > 0 {
@@ -228,10 +244,23 @@ func (p *Process) await() {
 	close(p.done)
 }
 
+// outOfMemory tells whether want of memory has ended the process: the kernel's word on its own group, the program's own
+// words when its memory was limited, or else the word on the host's group, which may have meant another process.
+func (p *Process) outOfMemory(killed bool) bool {
+	switch {
+	case p.group.oom():
+		return true
+	case heldByData(p.limits) && strings.Contains(p.exit.Panic, "out of memory"):
+		return true
+	}
+	return p.exit.Signal == syscall.SIGKILL.String() && !killed && p.launcher.ooms.happened()
+}
+
 // abandon lets go of what a process that could not be started has taken.
 func (p *Process) abandon() {
 	p.launcher.leave(p)
 	_ = os.RemoveAll(p.dir)
+	_ = p.group.remove()
 	p.slot.release()
 }
 
@@ -257,7 +286,7 @@ func (p *Process) hangUp() {
 
 // Info describes the process.
 func (p *Process) Info() task.ProcessInfo {
-	return task.ProcessInfo{PID: p.child.pid, State: "ready", Started: p.began, Version: p.spec.Version, Digest: p.spec.Digest}
+	return task.ProcessInfo{PID: p.child.pid, State: "ready", Started: p.began, Version: p.spec.Version, Digest: p.spec.Digest, Limits: p.limits}
 }
 
 // Kill ends the whole process tree with SIGKILL. It returns at once; Done tells when
@@ -270,7 +299,8 @@ func (p *Process) Kill() {
 	}
 	p.killed = true
 	p.killers.Go(func() {
-		p.tree.note() // while it lives, every descendant can be told by its ancestry
+		p.group.kill() // all of it at once, where there is one
+		p.tree.note()  // while it lives, every descendant can be told by its ancestry
 		p.child.killGroup()
 	})
 }

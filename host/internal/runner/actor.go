@@ -172,6 +172,7 @@ func (a *actor) launch() (task.Process, error) {
 		Digest:  a.def.Config.Digest,
 		Env:     a.def.Env,
 		User:    a.def.User,
+		Limits:  a.def.Limits,
 		Timeout: a.startTimeout(),
 		Drain:   min(a.def.Stop.Drain, drainAlone),
 		Log:     a.sink,

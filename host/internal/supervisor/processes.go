@@ -312,7 +312,7 @@ func (st *state) processReady(p *process, e task.ProcessReady, now time.Time) {
 		}
 		st.launchTime += (took - st.launchTime) / 4
 	}
-	p.info.PID, p.info.Version, p.info.Digest = e.Info.PID, e.Info.Version, e.Info.Digest
+	p.info.PID, p.info.Version, p.info.Digest, p.info.Limits = e.Info.PID, e.Info.Version, e.Info.Digest, e.Info.Limits
 	if !e.Info.Started.IsZero() {
 		p.info.Started = e.Info.Started
 	}

@@ -32,6 +32,7 @@ type Definition struct {
 	Env     map[string]string `json:"-"`             // of the plugin process, beside the host's allow-list; may hold secrets
 	EnvKeys []string          `json:"env,omitempty"` // the names in Env, sorted; they are no secret
 	User    string            `json:"user,omitempty"`
+	Limits  Limits            `json:"limits,omitzero"` // of each plugin process with all that it starts
 
 	Mode       Mode           `json:"mode"`
 	Schedule   Schedule       `json:"schedule,omitzero"`   // with Periodic
@@ -63,6 +64,14 @@ type Config struct {
 	Digest     string          `json:"digest"` // sha256 of the plugin binary that the config was checked against
 	Msgpack    []byte          `json:"-"`      // for the plugin; holds secrets in the clear
 	Redacted   json.RawMessage `json:"values"` // for people
+}
+
+// Limits bound what a plugin process and all that it starts may take. Zero is no bound.
+type Limits struct {
+	Memory int64   `json:"memory,omitempty"` // bytes
+	CPU    float64 `json:"cpu,omitempty"`    // processors; 0.5 is half of one
+	PIDs   int     `json:"pids,omitempty"`   // processes and threads
+	Files  int     `json:"files,omitempty"`  // open files of each process
 }
 
 // Schedule says when a periodic task is due. Exactly one of Every, After and Cron is set;

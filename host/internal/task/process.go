@@ -24,6 +24,7 @@ type LaunchSpec struct {
 	Digest  string            // sha256 of Path
 	Env     map[string]string // beside the allow-list
 	User    string
+	Limits  Limits
 	Timeout time.Duration // launch and handshake
 	Drain   time.Duration // how long the plugin may drain when the host is gone
 	Log     LogSink
