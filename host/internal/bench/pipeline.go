@@ -99,7 +99,7 @@ func (b *bench) pythonPipeline(ctx context.Context, w *web) (quantity, error) {
 	if err != nil {
 		return quantity{}, err
 	}
-	in := newIntake("tcp", address, "/v1/queues/urls/messages", "")
+	in := newIntake("tcp", address, "/v1/queues/urls/messages")
 	err = listening(ctx, address, s.ended)
 	var rate quantity
 	if err == nil {

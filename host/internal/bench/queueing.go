@@ -64,6 +64,10 @@ func (b *bench) queueLines(ctx context.Context, h *host) ([]budget, error) {
 		if posters == 1 {
 			count /= 8
 		}
+		before, err := splitOf(h.cmd.Process.Pid)
+		if err != nil {
+			return nil, err
+		}
 		began := time.Now()
 		if _, err := h.intake("work").postAll(ctx, posters, count, sized); err != nil {
 			return nil, err
@@ -72,8 +76,12 @@ func (b *bench) queueLines(ctx context.Context, h *host) ([]budget, error) {
 		if err := h.acknowledged(ctx, "work", done); err != nil {
 			return nil, err
 		}
-		line := budget{row: 6, name: fmt.Sprintf("post → handled → acked, %d posters", posters), measured: rateOf(count, time.Since(began)),
-			note: fmt.Sprintf("%d messages of %d bytes", count, messageSize)}
+		line := budget{row: 6, name: fmt.Sprintf("post → handled → acked, %d posters", posters), measured: rateOf(count, time.Since(began))}
+		after, err := splitOf(h.cmd.Process.Pid)
+		if err != nil {
+			return nil, err
+		}
+		line.note = fmt.Sprintf("%d messages of %d bytes; %s", count, messageSize, after.each(before, count))
 		if posters == 32 {
 			line.limit, line.atLeast = quantity{10000, perSecond}, true
 		}
@@ -84,7 +92,7 @@ func (b *bench) queueLines(ctx context.Context, h *host) ([]budget, error) {
 
 // intake is a queue of the host, over its socket.
 func (h *host) intake(queue string) *intake {
-	return newIntake("unix", filepath.Join(filepath.Dir(h.notes), "data", "admin.sock"), "/v1/queues/"+queue+"/messages", "")
+	return newIntake("unix", filepath.Join(filepath.Dir(h.notes), "data", "admin.sock"), "/v1/queues/"+queue+"/messages")
 }
 
 // acknowledged waits until so many messages of the queue are.
