@@ -111,8 +111,14 @@ func (b *Broker) draft(t target, m task.NewMessage, remember bool) (draft, error
 	if err := checkKey(m.Key); err != nil {
 		return draft{}, err
 	}
-	body, err := compact(t.name, m.Body)
-	if err != nil {
+	body := m.Body
+	if !m.Clean {
+		var err error
+		if body, err = compact(t.name, body); err != nil {
+			return draft{}, err
+		}
+	}
+	if err := checkSize(t.name, body); err != nil {
 		return draft{}, err
 	}
 	now := b.cfg.Now().UTC()

@@ -269,6 +269,7 @@ type NewMessage struct {
 	Key    string
 	Body   json.RawMessage
 	Source string
+	Clean  bool // Body is one JSON value without space around its parts: whoever posts has looked
 }
 
 // Posted is what became of a posted message, durably.
