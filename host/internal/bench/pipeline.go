@@ -100,7 +100,7 @@ func (b *bench) pythonPipeline(ctx context.Context, w *web) (quantity, error) {
 		return quantity{}, err
 	}
 	in := newIntake("tcp", address, "/v1/queues/urls/messages")
-	err = listening(ctx, address, s.ended)
+	err = listening(ctx, "tcp", address, s)
 	var rate quantity
 	if err == nil {
 		rate, err = b.through(ctx, w, in)
@@ -111,16 +111,16 @@ func (b *bench) pythonPipeline(ctx context.Context, w *web) (quantity, error) {
 }
 
 // listening waits until somebody takes connections.
-func listening(ctx context.Context, address string, ended <-chan struct{}) error {
+func listening(ctx context.Context, network, address string, s *subject) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		if c, err := net.Dial("tcp", address); err == nil {
+		if c, err := net.Dial(network, address); err == nil {
 			return c.Close()
 		}
 		select {
-		case <-ended:
-			return errors.New("the asyncio pipeline ended before it listened")
+		case <-s.ended:
+			return fmt.Errorf("%s ended before it listened", s.name)
 		default:
 		}
 		if err := sleep(ctx, 10*time.Millisecond); err != nil {
@@ -131,9 +131,9 @@ func listening(ctx context.Context, address string, ended <-chan struct{}) error
 
 // through posts all addresses and waits until all pages have arrived.
 func (b *bench) through(ctx context.Context, w *web, in *intake) (quantity, error) {
-	arrived := w.expect(b.pages)
+	arrived, bodies := w.expect(b.pages), messages(b.pages, w.address)
 	began := time.Now()
-	if _, err := in.postAll(ctx, 32, b.pages, w.address); err != nil {
+	if _, err := in.postAll(ctx, 32, bodies); err != nil {
 		return quantity{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, b.patient)

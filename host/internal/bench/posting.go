@@ -2,13 +2,14 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,7 +44,7 @@ func (in *intake) poster(ctx context.Context) (*poster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &poster{conn: conn, in: bufio.NewReader(conn), head: in.head}, nil
+	return &poster{conn: conn, in: bufio.NewReader(conn), head: in.head, text: make([]byte, 0, 8<<10)}, nil
 }
 
 // post hands in one message and reads the answer to it.
@@ -53,25 +54,49 @@ func (p *poster) post(body []byte) error {
 	if _, err := p.conn.Write(append(p.text, body...)); err != nil {
 		return err
 	}
-	answer, err := http.ReadResponse(p.in, nil)
-	if err != nil {
-		return err
+	status, text, err := p.answer()
+	if err == nil && !strings.HasPrefix(status, "HTTP/1.1 202 ") {
+		err = fmt.Errorf("post a message: %s: %s", status, text)
 	}
-	text, err := io.ReadAll(answer.Body)
-	switch {
-	case err != nil:
-		return err
-	case answer.StatusCode != http.StatusAccepted:
-		return fmt.Errorf("post a message: %s: %s", answer.Status, text)
-	case answer.Close:
-		return errors.New("post a message: the connection was not kept open")
-	}
-	return nil
+	return err
 }
 
-// postAll hands in count messages from so many posters at a time, and returns how long each took.
-func (in *intake) postAll(ctx context.Context, posters, count int, message func(n int) []byte) ([]time.Duration, error) {
-	took := make([]time.Duration, count)
+// answer reads a whole answer, which must say its length.
+func (p *poster) answer() (status string, body []byte, err error) {
+	line, err := p.in.ReadSlice('\n')
+	status = string(bytes.TrimSpace(line))
+	length := -1
+	for err == nil && len(bytes.TrimSpace(line)) > 0 {
+		if line, err = p.in.ReadSlice('\n'); err != nil {
+			break
+		}
+		if name, value, _ := bytes.Cut(line, []byte(":")); len(name) == len("content-length") && bytes.EqualFold(name, []byte("content-length")) {
+			length, err = strconv.Atoi(string(bytes.TrimSpace(value)))
+		}
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("post a message: read the answer: %w", err)
+	}
+	if length < 0 || length > cap(p.text) {
+		return "", nil, fmt.Errorf("post a message: the answer %s has %d bytes", status, length)
+	}
+	body = p.text[:length]
+	_, err = io.ReadFull(p.in, body)
+	return status, body, err
+}
+
+// messages makes count of them.
+func messages(count int, message func(n int) []byte) [][]byte {
+	all := make([][]byte, count)
+	for n := range all {
+		all[n] = message(n)
+	}
+	return all
+}
+
+// postAll hands in messages from so many posters at a time, and returns how long each took.
+func (in *intake) postAll(ctx context.Context, posters int, bodies [][]byte) ([]time.Duration, error) {
+	took := make([]time.Duration, len(bodies))
 	var next atomic.Int64
 	var all sync.WaitGroup
 	errs := make([]error, posters)
@@ -86,12 +111,11 @@ func (in *intake) postAll(ctx context.Context, posters, count int, message func(
 			defer context.AfterFunc(ctx, func() { p.conn.Close() })()
 			for {
 				n := int(next.Add(1)) - 1
-				if n >= count || ctx.Err() != nil {
+				if n >= len(bodies) || ctx.Err() != nil {
 					return
 				}
-				body := message(n)
 				began := time.Now()
-				if err := p.post(body); err != nil {
+				if err := p.post(bodies[n]); err != nil {
 					errs[i] = err
 					return
 				}
