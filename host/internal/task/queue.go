@@ -130,7 +130,8 @@ type QueueWrite struct {
 	Run     string // one that has ended may neither save nor put: refused; settling goes on
 	Ops     []Op   // save, save_run and delete as in Values.Commit; no emits
 	Put     []Put
-	Delete  []uint64 // by Seq: acknowledged, dropped or purged
+	Drop    []Drop
+	Delete  []uint64 // by Seq: acknowledged or purged
 	Update  []MessageUpdate
 	Bury    []Burial
 	Exhume  []uint64 // dead letters to delete, by Seq
@@ -139,6 +140,25 @@ type QueueWrite struct {
 	// Done is called once, when the write is on the disk or was refused, from one goroutine and in the order in
 	// which writes took effect. It must not block and not call the store.
 	Done func(err error)
+}
+
+// Drop is what makes room in a queue for messages of Put. It stays when all of those turn out to be duplicates.
+type Drop struct {
+	Queue string
+	Seqs  []uint64
+}
+
+// Dropped are the messages that the write drops, by Seq, once it is known which of Put are duplicates.
+func (w *QueueWrite) Dropped(duplicate func(put int) bool) (seqs []uint64) {
+	for _, d := range w.Drop {
+		for i := range w.Put {
+			if w.Put[i].Message.Queue == d.Queue && !duplicate(i) {
+				seqs = append(seqs, d.Seqs...)
+				break
+			}
+		}
+	}
+	return seqs
 }
 
 // CodeIDReused is the code of the refusal of an id that was used for another body.
