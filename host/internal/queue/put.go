@@ -385,6 +385,7 @@ func (b *Broker) arrive(d draft, duplicate bool, now int64) {
 		return
 	}
 	l.posted++
+	l.in.pass(now)
 	b.last = max(b.last, d.message.Seq)
 	e := newEntry(l, d.message)
 	if d.orderBy == l.orderBy {

@@ -265,6 +265,8 @@ type QueueStatus struct {
 	InFlight  int            `json:"in_flight"`         // with a process
 	Dead      int            `json:"dead_letters"`      //
 	Oldest    time.Time      `json:"oldest,omitzero"`   // when the oldest message was posted
+	In        float64        `json:"in"`                // posted in a second, on the average of the last minute
+	Out       float64        `json:"out"`               // acknowledged, likewise
 	Posted    uint64         `json:"posted"`            // counts since the start of the host, here and below
 	Duplicate uint64         `json:"duplicates"`        //
 	Acked     uint64         `json:"acknowledged"`      //
