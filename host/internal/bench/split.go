@@ -11,7 +11,7 @@ import (
 
 // split is the processor time that work has taken so far, by who did it.
 type split struct {
-	host    time.Duration
+	host    time.Duration // or what it is held against
 	plugins time.Duration
 	posters time.Duration // this program: it posts, and is what plugins reach over HTTP
 }
@@ -54,9 +54,9 @@ func (s split) each(before split, count int) string {
 	per := func(now, then time.Duration) time.Duration {
 		return ((now - then) / time.Duration(count)).Round(time.Microsecond)
 	}
-	text := fmt.Sprintf("processor time of each: host %v", per(s.host, before.host))
+	text := fmt.Sprintf("processor time of each: %v itself", per(s.host, before.host))
 	if s.plugins > 0 {
-		text += fmt.Sprintf(", plugins %v", per(s.plugins, before.plugins))
+		text += fmt.Sprintf(", %v plugins", per(s.plugins, before.plugins))
 	}
-	return text + fmt.Sprintf(", bench %v", per(s.posters, before.posters))
+	return text + fmt.Sprintf(", %v bench", per(s.posters, before.posters))
 }
