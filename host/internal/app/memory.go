@@ -13,7 +13,7 @@ const (
 	// at 1 Hz half the runtime's own growth saves a sixth of the memory (docs/speed.md).
 	usualGrowth = 50
 	// leastGrowth is what the heap of a small host may grow by in any case: with some megabytes in use, a queue
-	// under load would have it collected some forty times a second.
+	// under load would have it collected all the time.
 	leastGrowth = 16 << 20
 	mostGrowth  = 400
 )
