@@ -16,11 +16,18 @@ type Queue struct {
 	Dead        int             `json:"dead_letters"`
 	Oldest      Time            `json:"oldest_at,omitzero"` // when the oldest message was posted
 	OldestAge   *Seconds        `json:"oldest_age,omitempty"`
+	Rates       QueueRates      `json:"rates"`
 	Counts      QueueCounts     `json:"counts"`
 	Bounds      QueueBounds     `json:"bounds"`
 	Consumers   []QueueConsumer `json:"consumers"`
 	Producers   []string        `json:"producers"`       // tasks with an output that is wired to it
 	Takes       []Takes         `json:"takes,omitempty"` // what its consumers can read; only with one queue
+}
+
+// QueueRates are messages in a second, on the average of the last minute.
+type QueueRates struct {
+	In  float64 `json:"in"`  // posted
+	Out float64 `json:"out"` // acknowledged
 }
 
 // QueueCounts counts since the start of the host.

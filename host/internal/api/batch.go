@@ -82,6 +82,7 @@ func (e *entry) check(in *intake) error {
 	if e.Body, err = compact(e.Body); err != nil {
 		return err
 	}
+	e.Clean = true
 	return in.check(e.Body)
 }
 
@@ -99,7 +100,9 @@ func (r *request) batch() ([]entry, error) {
 	case !lines && envelope:
 		return nil, refuse("query_invalid", "envelope is for application/x-ndjson").with("leave it out: in a list a message always has its envelope")
 	}
-	data, err := r.read(maxBatchBytes, refuse("body_too_large", "the batch has more than %s", schema.FormatBytes(maxBatchBytes)))
+	data, err := r.read(maxBatchBytes, func() *refusal {
+		return refuse("body_too_large", "the batch has more than %s", schema.FormatBytes(maxBatchBytes))
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -261,14 +261,24 @@ func encode(value any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// small is an answer that the server writes in one piece after the handler, and counts by itself.
+const small = 1 << 10
+
 // send writes a whole answer; a caller who does not take it is cut.
 func (r *request) send(status int, media string, data []byte) {
-	http.NewResponseController(r.w).SetWriteDeadline(time.Now().Add(writeTime))
-	r.w.Header().Set("Content-Type", media)
-	r.w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+	head := r.w.Header()
+	head.Set("Content-Type", media)
+	if len(data) <= small {
+		r.w.WriteHeader(status)
+		r.w.Write(data)
+		return
+	}
+	ctrl := http.NewResponseController(r.w)
+	ctrl.SetWriteDeadline(time.Now().Add(writeTime))
+	head.Set("Content-Length", strconv.Itoa(len(data)))
 	r.w.WriteHeader(status)
 	r.w.Write(data)
-	http.NewResponseController(r.w).SetWriteDeadline(time.Time{})
+	ctrl.SetWriteDeadline(time.Time{})
 }
 
 // recover keeps the host alive when a handler panics.

@@ -14,6 +14,7 @@ import (
 // consumers can read.
 type intake struct {
 	ingress   bool
+	waits     bool // a post may wait for room
 	consumers []consumer
 }
 
@@ -54,7 +55,8 @@ func (a *API) intakesOf(g task.Generation) *intakes {
 		return all.byQueue[name]
 	}
 	for _, q := range g.Queues {
-		of(q.Name).ingress = q.Ingress
+		in := of(q.Name)
+		in.ingress, in.waits = q.Ingress, q.Overflow == task.OverflowBlock
 	}
 	seen := map[[3]string]bool{}
 	for i := range g.Tasks {
@@ -74,9 +76,12 @@ func (a *API) intakesOf(g task.Generation) *intakes {
 	return all
 }
 
-// check refuses a message that one of the queue's consumers could not read.
+// check refuses a message that one of the queue's consumers could not read. The body is valid JSON.
 func (in *intake) check(body json.RawMessage) error {
 	for _, c := range in.consumers {
+		if c.message.Fits(body) {
+			continue
+		}
 		if fields := fieldErrors("message", c.message.Check(body)); len(fields) > 0 {
 			return unfit(c, fields)
 		}

@@ -48,7 +48,7 @@ func (a *API) postMessage(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := task.NewMessage{Source: r.who.Name}
+	m := task.NewMessage{Source: r.who.Name, Clean: true}
 	if m.ID, err = messageID(r); err != nil {
 		return nil, err
 	}
@@ -65,8 +65,12 @@ func (a *API) postMessage(r *request) (any, error) {
 	if err := in.check(m.Body); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), wait)
-	defer cancel()
+	ctx := r.Context()
+	if in.waits { // nobody else needs the timer
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, wait)
+		defer cancel()
+	}
 	posted, err := a.Queues.Post(ctx, name, m)
 	if err != nil {
 		return nil, a.notPosted(r, name, err)
@@ -160,7 +164,7 @@ func checkKey(key string) error {
 
 // message reads the body that is a message. Without a Content-Type it is taken for JSON.
 func (r *request) message() (json.RawMessage, error) {
-	data, err := r.read(task.MaxMessageBytes, tooLargeMessage())
+	data, err := r.read(task.MaxMessageBytes, tooLargeMessage)
 	if err != nil {
 		return nil, err
 	}
@@ -180,6 +184,9 @@ func compact(data []byte) (json.RawMessage, error) {
 	out.Grow(len(data))
 	if nesting(data) > maxDepth || !utf8.Valid(data) || json.Compact(&out, data) != nil {
 		return nil, checkJSON(data)
+	}
+	if out.Len() < len(data)/2 {
+		return bytes.Clone(out.Bytes()), nil // it is kept for long, and the spaces are not to be kept with it
 	}
 	return out.Bytes(), nil
 }

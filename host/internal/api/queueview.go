@@ -12,6 +12,7 @@ func queueOf(s task.QueueStatus, now time.Time) admin.Queue {
 	q := admin.Queue{
 		Name: s.Name, Description: s.Description, Declared: s.Declared, Ingress: s.Ingress,
 		Depth: s.Messages, Bytes: s.Bytes, Ready: s.Ready, Delayed: s.Delayed, InFlight: s.InFlight, Dead: s.Dead, Oldest: admin.At(s.Oldest),
+		Rates: admin.QueueRates{In: s.In, Out: s.Out},
 		Counts: admin.QueueCounts{
 			Posted: s.Posted, Duplicates: s.Duplicate, Acknowledged: s.Acked, FailedDeliveries: s.Failed, Dropped: s.Dropped, Rejected: s.Rejected,
 		},

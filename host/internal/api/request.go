@@ -81,7 +81,9 @@ func (r *request) checkQuery(row route) error {
 
 // body returns the request's body, nil when it is empty. It must be JSON, say so, and not be deep.
 func (r *request) body() (json.RawMessage, error) {
-	data, err := r.read(maxBody, refuse("body_too_large", "the body has more than %s", schema.FormatBytes(maxBody)))
+	data, err := r.read(maxBody, func() *refusal {
+		return refuse("body_too_large", "the body has more than %s", schema.FormatBytes(maxBody))
+	})
 	if err != nil || len(data) == 0 {
 		return nil, err
 	}
@@ -95,9 +97,9 @@ func (r *request) body() (json.RawMessage, error) {
 const ahead = 16 << 10
 
 // read returns the request's body without the space around it; one of more than limit bytes is tooLarge.
-func (r *request) read(limit int64, tooLarge *refusal) ([]byte, error) {
+func (r *request) read(limit int64, tooLarge func() *refusal) ([]byte, error) {
 	if r.ContentLength > limit {
-		return nil, tooLarge
+		return nil, tooLarge()
 	}
 	ctrl := http.NewResponseController(r.w)
 	ctrl.SetReadDeadline(time.Now().Add(bodyTime))
@@ -106,7 +108,7 @@ func (r *request) read(limit int64, tooLarge *refusal) ([]byte, error) {
 	data.Grow(int(min(max(r.ContentLength, 0), ahead)) + bytes.MinRead)
 	_, err := data.ReadFrom(http.MaxBytesReader(r.w, r.Body, limit))
 	if _, is := errors.AsType[*http.MaxBytesError](err); is {
-		return nil, tooLarge
+		return nil, tooLarge()
 	}
 	if err != nil {
 		return nil, refuse("body_invalid", "the body cannot be read: %v", err)

@@ -23,23 +23,55 @@ const pythonPipeline = "examples/05-pipeline/python/pipeline.py"
 func (b *bench) pipeline(ctx context.Context) ([]budget, error) {
 	w := newWeb()
 	defer w.close()
-	line := budget{row: 7, name: fmt.Sprintf("pipeline, %d pages, 32 posters", b.pages), ratio: 5, atLeast: true,
-		note: "floor: asyncio and aiohttp, in memory"}
+	line := budget{row: 7, name: fmt.Sprintf("pipeline, %d pages, 32 posters", b.pages), ratio: 5, atLeast: true}
 	b.sayf("%d pages through the pipeline of examples/05-pipeline", b.pages)
 	var err error
-	if line.measured, err = b.hostPipeline(ctx, w); err != nil {
+	if line.measured, line.note, err = b.hostPipeline(ctx, w); err != nil {
+		return nil, err
+	}
+	line.note = "floor: asyncio and aiohttp, in memory; " + line.note
+	inGo, note, err := b.goPipeline(ctx, w)
+	if err != nil {
 		return nil, err
 	}
 	if exec.Command("/usr/bin/python3", "-c", "import aiohttp").Run() != nil {
 		line.note = "no floor: python3-aiohttp is not installed"
 		return []budget{line}, nil
 	}
-	b.sayf("the same through its asyncio version")
-	line.floor, err = b.pythonPipeline(ctx, w)
-	return []budget{line}, err
+	b.sayf("the same through its asyncio version, and through a Go program")
+	if line.floor, err = b.pythonPipeline(ctx, w); err != nil {
+		return nil, err
+	}
+	return []budget{line, {row: 7, name: "the same in one Go program, in memory", measured: inGo, note: note, floor: line.floor}}, nil
 }
 
-func (b *bench) hostPipeline(ctx context.Context, w *web) (quantity, error) {
+// goPipeline is the rate of the same pipeline as one Go program, and what a page costs there: no more is to be had on this
+// machine beside the site, the sink and the posters.
+func (b *bench) goPipeline(ctx context.Context, w *web) (rate quantity, note string, err error) {
+	address, err := freeAddress()
+	if err != nil {
+		return quantity{}, "", err
+	}
+	s, err := b.start("the Go pipeline", exec.Command(b.path("bare"), "pipeline", "-listen", address, "-sink", w.sink.URL))
+	if err != nil {
+		return quantity{}, "", err
+	}
+	if err = listening(ctx, "tcp", address, s); err == nil {
+		rate, note, err = b.through(ctx, w, newIntake("tcp", address, "/v1/queues/urls/messages"), s)
+	}
+	return rate, note, errors.Join(err, s.finish())
+}
+
+// freeAddress is one that nobody listens at.
+func freeAddress() (string, error) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return free.Addr().String(), free.Close()
+}
+
+func (b *bench) hostPipeline(ctx context.Context, w *web) (quantity, string, error) {
 	h, err := b.startHost(group{extra: fmt.Sprintf(`
 queue "urls" {
   max_messages = 1000000
@@ -71,25 +103,24 @@ task "forward" {
 }
 `, w.sink.URL)})
 	if err != nil {
-		return quantity{}, err
+		return quantity{}, "", err
 	}
 	up, cancel := context.WithTimeout(ctx, b.patient)
 	defer cancel()
 	err = h.ready(up)
 	var rate quantity
+	var note string
 	if err == nil {
-		rate, err = b.through(ctx, w, h.intake("urls"))
+		rate, note, err = b.through(ctx, w, h.intake("urls"), h.subject)
 	}
-	return rate, errors.Join(err, h.finish())
+	return rate, note, errors.Join(err, h.finish())
 }
 
 func (b *bench) pythonPipeline(ctx context.Context, w *web) (quantity, error) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeAddress()
 	if err != nil {
 		return quantity{}, err
 	}
-	address := free.Addr().String()
-	free.Close()
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
 		return quantity{}, err
@@ -99,11 +130,11 @@ func (b *bench) pythonPipeline(ctx context.Context, w *web) (quantity, error) {
 	if err != nil {
 		return quantity{}, err
 	}
-	in := newIntake("tcp", address, "/v1/queues/urls/messages", "")
-	err = listening(ctx, address, s.ended)
+	in := newIntake("tcp", address, "/v1/queues/urls/messages")
+	err = listening(ctx, "tcp", address, s)
 	var rate quantity
 	if err == nil {
-		rate, err = b.through(ctx, w, in)
+		rate, _, err = b.through(ctx, w, in, s)
 	}
 	_ = s.cmd.Process.Signal(os.Interrupt)
 	<-s.ended
@@ -111,16 +142,16 @@ func (b *bench) pythonPipeline(ctx context.Context, w *web) (quantity, error) {
 }
 
 // listening waits until somebody takes connections.
-func listening(ctx context.Context, address string, ended <-chan struct{}) error {
+func listening(ctx context.Context, network, address string, s *subject) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		if c, err := net.Dial("tcp", address); err == nil {
+		if c, err := net.Dial(network, address); err == nil {
 			return c.Close()
 		}
 		select {
-		case <-ended:
-			return errors.New("the asyncio pipeline ended before it listened")
+		case <-s.ended:
+			return fmt.Errorf("%s ended before it listened", s.name)
 		default:
 		}
 		if err := sleep(ctx, 10*time.Millisecond); err != nil {
@@ -129,20 +160,26 @@ func listening(ctx context.Context, address string, ended <-chan struct{}) error
 	}
 }
 
-// through posts all addresses and waits until all pages have arrived.
-func (b *bench) through(ctx context.Context, w *web, in *intake) (quantity, error) {
-	arrived := w.expect(b.pages)
+// through posts all addresses and waits until all pages have arrived. note says what a page has cost.
+func (b *bench) through(ctx context.Context, w *web, in *intake, s *subject) (rate quantity, note string, err error) {
+	arrived, bodies := w.expect(b.pages), messages(b.pages, w.address)
+	before, err := splitOf(s.cmd.Process.Pid)
+	if err != nil {
+		return quantity{}, "", err
+	}
 	began := time.Now()
-	if _, err := in.postAll(ctx, 32, b.pages, w.address); err != nil {
-		return quantity{}, err
+	if _, err := in.postAll(ctx, 32, bodies); err != nil {
+		return quantity{}, "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, b.patient)
 	defer cancel()
 	select {
 	case <-arrived:
-		return rateOf(b.pages, time.Since(began)), nil
+		rate = rateOf(b.pages, time.Since(began))
+		after, err := splitOf(s.cmd.Process.Pid)
+		return rate, after.each(before, b.pages), err
 	case <-ctx.Done():
-		return quantity{}, fmt.Errorf("pages are missing at the sink: %w", ctx.Err())
+		return quantity{}, "", fmt.Errorf("pages are missing at the sink: %w", ctx.Err())
 	}
 }
 

@@ -1,13 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,67 +17,106 @@ import (
 
 // intake is where messages are posted to: taskhost or what it is held against.
 type intake struct {
-	client *http.Client
-	url    string
-	token  string
+	network, address string
+	head             string // of every request, up to the value of its Content-Length
 }
 
 // newIntake reaches an address over "unix" or "tcp".
-func newIntake(network, address, path, token string) *intake {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, address)
-	}
+func newIntake(network, address, path string) *intake {
 	host := address
 	if network == "unix" {
 		host = "th"
 	}
-	return &intake{
-		client: &http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConns: 512, MaxIdleConnsPerHost: 512}},
-		url:    "http://" + host + path, token: token,
-	}
+	return &intake{network, address, "POST " + path + " HTTP/1.1\r\nHost: " + host + "\r\nContent-Type: application/json\r\nContent-Length: "}
 }
 
-// post hands in one message.
-func (in *intake) post(ctx context.Context, body []byte) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, in.url, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	if in.token != "" {
-		r.Header.Set("Authorization", "Bearer "+in.token)
-	}
-	answer, err := in.client.Do(r)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return err
-	}
-	if answer.StatusCode != http.StatusAccepted {
-		return fmt.Errorf("post a message: %s: %s", answer.Status, text)
-	}
-	return nil
+// poster is one who posts over a connection of his own, which is kept open. It writes a request in one piece and reads the
+// answer itself, because an http.Client would take as much of the processors as what is measured.
+type poster struct {
+	conn net.Conn
+	in   *bufio.Reader
+	head string
+	text []byte
 }
 
-// postAll hands in count messages from so many posters at a time, and returns how long each took.
-func (in *intake) postAll(ctx context.Context, posters, count int, message func(n int) []byte) ([]time.Duration, error) {
-	took := make([]time.Duration, count)
+func (in *intake) poster(ctx context.Context) (*poster, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, in.network, in.address)
+	if err != nil {
+		return nil, err
+	}
+	return &poster{conn: conn, in: bufio.NewReader(conn), head: in.head, text: make([]byte, 0, 8<<10)}, nil
+}
+
+// post hands in one message and reads the answer to it.
+func (p *poster) post(body []byte) error {
+	p.text = append(p.text[:0], p.head...)
+	p.text = append(strconv.AppendInt(p.text, int64(len(body)), 10), "\r\n\r\n"...)
+	if _, err := p.conn.Write(append(p.text, body...)); err != nil {
+		return err
+	}
+	status, text, err := p.answer()
+	if err == nil && !strings.HasPrefix(status, "HTTP/1.1 202 ") {
+		err = fmt.Errorf("post a message: %s: %s", status, text)
+	}
+	return err
+}
+
+// answer reads a whole answer, which must say its length.
+func (p *poster) answer() (status string, body []byte, err error) {
+	line, err := p.in.ReadSlice('\n')
+	status = string(bytes.TrimSpace(line))
+	length := -1
+	for err == nil && len(bytes.TrimSpace(line)) > 0 {
+		if line, err = p.in.ReadSlice('\n'); err != nil {
+			break
+		}
+		if name, value, _ := bytes.Cut(line, []byte(":")); len(name) == len("content-length") && bytes.EqualFold(name, []byte("content-length")) {
+			length, err = strconv.Atoi(string(bytes.TrimSpace(value)))
+		}
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("post a message: read the answer: %w", err)
+	}
+	if length < 0 || length > cap(p.text) {
+		return "", nil, fmt.Errorf("post a message: the answer %s has %d bytes", status, length)
+	}
+	body = p.text[:length]
+	_, err = io.ReadFull(p.in, body)
+	return status, body, err
+}
+
+// messages makes count of them.
+func messages(count int, message func(n int) []byte) [][]byte {
+	all := make([][]byte, count)
+	for n := range all {
+		all[n] = message(n)
+	}
+	return all
+}
+
+// postAll hands in messages from so many posters at a time, and returns how long each took.
+func (in *intake) postAll(ctx context.Context, posters int, bodies [][]byte) ([]time.Duration, error) {
+	took := make([]time.Duration, len(bodies))
 	var next atomic.Int64
 	var all sync.WaitGroup
 	errs := make([]error, posters)
-	for p := range posters {
+	for i := range posters {
+		p, err := in.poster(ctx)
+		if err != nil {
+			errs[i] = err
+			break
+		}
 		all.Go(func() {
+			defer p.conn.Close()
+			defer context.AfterFunc(ctx, func() { p.conn.Close() })()
 			for {
 				n := int(next.Add(1)) - 1
-				if n >= count || ctx.Err() != nil {
+				if n >= len(bodies) || ctx.Err() != nil {
 					return
 				}
 				began := time.Now()
-				if err := in.post(ctx, message(n)); err != nil {
-					errs[p] = err
+				if err := p.post(bodies[n]); err != nil {
+					errs[i] = err
 					return
 				}
 				took[n] = time.Since(began)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -22,6 +23,17 @@ func (b *bench) queueing(ctx context.Context) ([]budget, error) {
 	}
 	lines, err := b.queueLines(ctx, h)
 	return lines, errors.Join(err, h.finish())
+}
+
+// crowds are the numbers of posters.
+var crowds = []int{1, 8, 32, 256}
+
+// postsOf is how many messages so many posters post.
+func (b *bench) postsOf(posters int) int {
+	if posters == 1 {
+		return b.posts / 8
+	}
+	return b.posts
 }
 
 // queued are the queues of row 6 and what handles one of them.
@@ -52,28 +64,38 @@ func (b *bench) queueLines(ctx context.Context, h *host) ([]budget, error) {
 	if err != nil {
 		return nil, err
 	}
-	alone, err := h.intake("idle").postAll(ctx, 1, 500, sized)
+	alone, err := h.intake("idle").postAll(ctx, 1, messages(500, sized))
 	if err != nil {
 		return nil, err
 	}
 	lines := []budget{{row: 6, name: "post alone, one poster, p50", measured: timeOf(newFigures(alone).median()), floor: timeOf(newFigures(synced).median()),
 		ratio: 3, note: "floor: one write and fsync on the same disk"}}
+	bare, err := b.bareIntake(ctx)
+	if err != nil {
+		return nil, err
+	}
 	done := 0
-	for _, posters := range []int{1, 8, 32, 256} {
-		count := b.posts
-		if posters == 1 {
-			count /= 8
+	for _, posters := range crowds {
+		count := b.postsOf(posters)
+		bodies := messages(count, sized)
+		before, err := splitOf(h.cmd.Process.Pid)
+		if err != nil {
+			return nil, err
 		}
 		began := time.Now()
-		if _, err := h.intake("work").postAll(ctx, posters, count, sized); err != nil {
+		if _, err := h.intake("work").postAll(ctx, posters, bodies); err != nil {
 			return nil, err
 		}
 		done += count
 		if err := h.acknowledged(ctx, "work", done); err != nil {
 			return nil, err
 		}
-		line := budget{row: 6, name: fmt.Sprintf("post → handled → acked, %d posters", posters), measured: rateOf(count, time.Since(began)),
-			note: fmt.Sprintf("%d messages of %d bytes", count, messageSize)}
+		line := budget{row: 6, name: fmt.Sprintf("post → handled → acked, %d posters", posters), measured: rateOf(count, time.Since(began)), floor: bare[posters]}
+		after, err := splitOf(h.cmd.Process.Pid)
+		if err != nil {
+			return nil, err
+		}
+		line.note = fmt.Sprintf("%d messages of %d bytes; %s", count, messageSize, after.each(before, count))
 		if posters == 32 {
 			line.limit, line.atLeast = quantity{10000, perSecond}, true
 		}
@@ -82,9 +104,31 @@ func (b *bench) queueLines(ctx context.Context, h *host) ([]budget, error) {
 	return lines, nil
 }
 
+// bareIntake is the rate at which the same messages can be posted to a bare HTTP server that syncs them, by number of
+// posters.
+func (b *bench) bareIntake(ctx context.Context) (map[int]quantity, error) {
+	socket := b.path("intake.sock")
+	s, err := b.start("the bare intake", exec.Command(b.path("bare"), "intake", "-socket", socket, "-file", b.path("intake")))
+	if err != nil {
+		return nil, err
+	}
+	rates := map[int]quantity{}
+	err = listening(ctx, "unix", socket, s)
+	for _, posters := range crowds {
+		if err != nil {
+			break
+		}
+		bodies := messages(b.postsOf(posters), sized)
+		began := time.Now()
+		_, err = newIntake("unix", socket, "/").postAll(ctx, posters, bodies)
+		rates[posters] = rateOf(len(bodies), time.Since(began))
+	}
+	return rates, errors.Join(err, s.finish())
+}
+
 // intake is a queue of the host, over its socket.
 func (h *host) intake(queue string) *intake {
-	return newIntake("unix", filepath.Join(filepath.Dir(h.notes), "data", "admin.sock"), "/v1/queues/"+queue+"/messages", "")
+	return newIntake("unix", filepath.Join(filepath.Dir(h.notes), "data", "admin.sock"), "/v1/queues/"+queue+"/messages")
 }
 
 // acknowledged waits until so many messages of the queue are.

@@ -116,6 +116,7 @@ func (a *app) showQueue(q admin.Queue) {
 	if q.Ingress {
 		a.fact("ingress", "open to producers")
 	}
+	a.fact("last minute", fmt.Sprintf("%.1f/s posted, %.1f/s acknowledged", q.Rates.In, q.Rates.Out))
 	n := q.Counts
 	a.fact("since start", fmt.Sprintf("posted %d, duplicates %d, acknowledged %d, failed %d, dropped %d, rejected %d",
 		n.Posted, n.Duplicates, n.Acknowledged, n.FailedDeliveries, n.Dropped, n.Rejected))

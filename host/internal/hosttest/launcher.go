@@ -281,12 +281,17 @@ func (p *Process) Exit() task.ExitCause {
 	return p.exit
 }
 
-// LoseSession ends the stream while the process lives on.
-func (p *Process) LoseSession() {
+// LoseSession breaks the stream while the process lives on.
+func (p *Process) LoseSession() { p.endSession(errors.New("the stream has broken")) }
+
+// CloseSession ends the stream in order while the process lives on.
+func (p *Process) CloseSession() { p.endSession(task.ErrSessionEnded) }
+
+func (p *Process) endSession(cause error) {
 	p.mu.Lock()
 	s := p.session
 	p.mu.Unlock()
-	s.send(func(task.Reports) { s.lose(errors.New("the stream has broken")) })
+	s.send(func(task.Reports) { s.lose(cause) })
 }
 
 // session is a task.Session in memory.

@@ -104,7 +104,7 @@ func (s *QueueStore) apply(w *task.QueueWrite) error {
 	}
 	s.writes++
 	s.ops = append(s.ops, w.Ops...)
-	for _, seq := range w.Delete {
+	for _, seq := range slices.Concat(w.Delete, w.Dropped(func(i int) bool { return w.Put[i].Duplicate })) {
 		delete(s.messages, seq)
 	}
 	for _, u := range w.Update {

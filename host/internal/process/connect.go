@@ -14,8 +14,12 @@ import (
 	"github.com/taskhost/taskhost/sdk/wire/taskv1"
 )
 
-// connBuffer is small, because there is a connection per process and little on each.
-const connBuffer = 4 << 10
+const (
+	// readBuffer is small, because there is a connection per process and little comes on each.
+	readBuffer = 4 << 10
+	// writeBuffer is there only while something is sent; messages are sent many at a time.
+	writeBuffer = 32 << 10
+)
 
 // connect makes the connection to the plugin and waits until it answers. When it fails,
 // nothing of the process is left.
@@ -26,8 +30,8 @@ func (p *Process) connect(ctx context.Context, name string) error {
 			return dialSocket(ctx, p.dir, name)
 		}),
 		grpc.WithAuthority("localhost"),
-		grpc.WithReadBufferSize(connBuffer),
-		grpc.WithWriteBufferSize(connBuffer),
+		grpc.WithReadBufferSize(readBuffer),
+		grpc.WithWriteBufferSize(writeBuffer),
 		grpc.WithSharedWriteBuffer(true),
 		grpc.WithInitialWindowSize(wire.DefaultMaxFrame),
 		grpc.WithInitialConnWindowSize(2*wire.DefaultMaxFrame),

@@ -247,7 +247,7 @@ func (s *session) receive() error {
 	for {
 		frame, err := s.stream.Recv()
 		if errors.Is(err, io.EOF) {
-			return errors.New("the plugin has ended the session")
+			return task.ErrSessionEnded
 		}
 		if err != nil {
 			return plain(err)

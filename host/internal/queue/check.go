@@ -66,17 +66,22 @@ func compact(queue string, body json.RawMessage) (json.RawMessage, error) {
 	if err := json.Compact(&out, body); err != nil {
 		return nil, invalid("send one JSON value", "the message for the queue %q is not JSON: %v", queue, err)
 	}
-	if out.Len() > task.MaxMessageBytes {
-		return nil, &task.Error{
-			Code:   task.CodeMessageTooBig,
-			Detail: fmt.Sprintf("the message for the queue %q has %d bytes", queue, out.Len()),
-			Remedy: fmt.Sprintf("a message takes up to %d bytes: keep large data in a file, and post its name", task.MaxMessageBytes),
-		}
-	}
 	if out.Len() < len(body)/2 {
 		return bytes.Clone(out.Bytes()), nil // it is kept for long, and the spaces are not to be kept with it
 	}
 	return out.Bytes(), nil
+}
+
+// checkSize refuses a body that is too large for a message.
+func checkSize(queue string, body json.RawMessage) error {
+	if len(body) <= task.MaxMessageBytes {
+		return nil
+	}
+	return &task.Error{
+		Code:   task.CodeMessageTooBig,
+		Detail: fmt.Sprintf("the message for the queue %q has %d bytes", queue, len(body)),
+		Remedy: fmt.Sprintf("a message takes up to %d bytes: keep large data in a file, and post its name", task.MaxMessageBytes),
+	}
 }
 
 func invalid(remedy, format string, args ...any) error {

@@ -42,6 +42,7 @@ type line struct {
 	wakeAt int64 // when time alone brings something; 0 is never
 	dirty  bool
 
+	in, out                                              meter // of posted and acked
 	posted, duplicates, acked, failed, dropped, rejected uint64
 
 	drops  notice

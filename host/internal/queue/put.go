@@ -63,9 +63,14 @@ func (p *put) into(w *task.QueueWrite) {
 		w.Put[i] = task.Put{Message: d.message, RememberFor: d.remember, Digest: d.digest}
 	}
 	for _, c := range p.claims {
-		for _, e := range c.victims {
-			w.Delete = append(w.Delete, e.seq)
+		if len(c.victims) == 0 {
+			continue
 		}
+		d := task.Drop{Queue: c.line.spec.Name}
+		for _, e := range c.victims {
+			d.Seqs = append(d.Seqs, e.seq)
+		}
+		w.Drop = append(w.Drop, d)
 	}
 }
 
@@ -111,8 +116,14 @@ func (b *Broker) draft(t target, m task.NewMessage, remember bool) (draft, error
 	if err := checkKey(m.Key); err != nil {
 		return draft{}, err
 	}
-	body, err := compact(t.name, m.Body)
-	if err != nil {
+	body := m.Body
+	if !m.Clean {
+		var err error
+		if body, err = compact(t.name, body); err != nil {
+			return draft{}, err
+		}
+	}
+	if err := checkSize(t.name, body); err != nil {
 		return draft{}, err
 	}
 	now := b.cfg.Now().UTC()
@@ -329,12 +340,23 @@ func (b *Broker) touchClaims(claims []*claim) {
 	}
 }
 
+// adds reports whether the write has added a message to the queue.
+func (p *put) adds(l *line, puts []task.Put) bool {
+	for i, d := range p.drafts {
+		if d.line == l && !puts[i].Duplicate {
+			return true
+		}
+	}
+	return false
+}
+
 // landed books what became of a put. The lock is held.
 func (b *Broker) landed(p *put, puts []task.Put, err error, now int64) {
 	for _, c := range p.claims {
 		c.release()
+		dropped := len(c.victims) > 0 && err == nil && p.adds(c.line, puts)
 		for _, e := range c.victims {
-			if err != nil {
+			if !dropped {
 				c.line.wait(e, now)
 				continue
 			}
@@ -363,6 +385,7 @@ func (b *Broker) arrive(d draft, duplicate bool, now int64) {
 		return
 	}
 	l.posted++
+	l.in.pass(now)
 	b.last = max(b.last, d.message.Seq)
 	e := newEntry(l, d.message)
 	if d.orderBy == l.orderBy {

@@ -115,6 +115,21 @@ func TestTheOldestIsDroppedForANewMessageButNeverOneInFlight(t *testing.T) {
 	})
 }
 
+func TestADuplicateDropsNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := lay(t, &hosttest.QueueStore{}, nil, []task.Queue{spec("q", bounded(2, task.OverflowDropOldest))})
+		b.post("q", "1")
+		b.send("q", task.NewMessage{ID: "used", Body: []byte("2")})
+		p := b.send("q", task.NewMessage{ID: "used", Body: []byte("2")})
+		wants(t, "the same again", p, task.Posted{ID: "used", Duplicate: true})
+		wants(t, "kept", b.kept("q"), []string{"1", "2"})
+		s := b.status("q")
+		wants(t, "counts", []any{s.Dropped, s.Duplicate, s.Ready}, []any{0, 1, 2})
+		b.post("q", "3")
+		wants(t, "kept after one more", b.kept("q"), []string{"2", "3"})
+	})
+}
+
 func TestAFloodThatDropsIsNoFloodOfEvents(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := lay(t, &hosttest.QueueStore{}, nil, []task.Queue{spec("q", bounded(1, task.OverflowDropOldest))})

@@ -188,6 +188,7 @@ func (b *Broker) undo(s *settle, err error, now int64) {
 // acked forgets a message whose acknowledgement is on the disk. The lock is held.
 func (b *Broker) acked(e *entry, now int64) {
 	e.line.acked++
+	e.line.out.pass(now)
 	e.line.remove(e, now)
 	e.line.admit()
 	b.touch(e.line)

@@ -89,12 +89,15 @@ func (b *Broker) visible(name string) bool {
 	return l != nil && (l.declared || l.size.n > 0 || b.dead.of(name) > 0)
 }
 
+// status describes a queue. The lock is held.
 func (b *Broker) status(l *line) task.QueueStatus {
+	now := b.now()
 	s := task.QueueStatus{
 		Queue: l.spec, Declared: l.declared, Messages: l.size.n, Bytes: l.size.bytes,
 		Ready:   l.counts[fresh] + l.counts[ready] + l.counts[suspect],
 		Delayed: l.counts[delayed], InFlight: l.counts[held] + l.counts[settling],
 		Dead: b.dead.of(l.spec.Name), Oldest: l.since(),
+		In: l.in.rate(now), Out: l.out.rate(now),
 		Posted: l.posted, Duplicate: l.duplicates, Acked: l.acked, Failed: l.failed, Dropped: l.dropped, Rejected: l.rejected,
 		Producers: slices.Clone(l.producers),
 	}

@@ -183,17 +183,20 @@ func (b *inbox) takeFinished() *finished {
 	return f
 }
 
-// sign notes a sign of life.
+// sign notes a sign of life. One that says nothing wakes nobody while an earlier one waits to be passed on.
 func (b *inbox) sign(note func(*signs)) {
 	now := time.Now()
 	b.mu.Lock()
+	news := !b.signs.alive || note != nil
 	b.signs.alive = true
 	b.signs.at = now
 	if note != nil {
 		note(&b.signs)
 	}
 	b.mu.Unlock()
-	b.rouse()
+	if news {
+		b.rouse()
+	}
 }
 
 // pending reports which signs wait to be passed on.

@@ -395,6 +395,30 @@ func TestALostSessionEndsTheProcess(t *testing.T) {
 	})
 }
 
+func TestAProcessThatHasClosedItsSessionIsGivenTimeToEnd(t *testing.T) {
+	t.Parallel()
+	inHouse(t, hosttest.Plugin{Run: untilStopped}, func(h *house) {
+		p := h.up(1)
+		p.CloseSession()
+		h.quiet()
+		<-time.After(byeTime - time.Millisecond) // in the time of the bubble
+		p.Die(task.ExitCause{})
+		if r := next[task.ProcessGone](h); r.Exit.ByHost {
+			t.Errorf("got %+v", r)
+		}
+		for _, l := range h.log.Lines() {
+			if l.Level == "error" {
+				t.Errorf("it is logged as an error: %s", l.Message)
+			}
+		}
+		p = h.up(2)
+		p.CloseSession()
+		if r := next[task.ProcessGone](h); !r.Exit.ByHost {
+			t.Errorf("of one that stays: %+v", r)
+		}
+	})
+}
+
 func TestCommitsAreDurableBeforeTheRunReturns(t *testing.T) {
 	t.Parallel()
 	inHouse(t, hosttest.Plugin{Run: func(_ context.Context, r *hosttest.Run) task.RunResult {

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 const (
 	settleTime = 200 * time.Millisecond // for the end of a process to be noticed
+	byeTime    = 5 * time.Second        // for the end of a process that has closed its session; under load that takes a while
 	lostTime   = 2 * time.Second        // for the last reports of a process that has ended
 
 	aliveEvery = time.Second            // signs of life are passed on at most so often
@@ -54,7 +56,7 @@ func (a *actor) serve(p task.Process) {
 			}
 		case <-lost:
 			lost, last = nil, nil
-			if done != nil && !within(done, settleTime) {
+			if done != nil && !a.endsAfter(done) {
 				a.line("error", fmt.Sprintf("the session with the plugin is lost (%v); its process is killed", a.box.lossCause()), nil)
 				p.Kill()
 			}
@@ -62,6 +64,15 @@ func (a *actor) serve(p task.Process) {
 			lost, last = nil, nil
 		}
 	}
+}
+
+// endsAfter reports whether the process ends by itself now that its session has. What keeps it up then is past the author's
+// code; one that has lost its session is cut off from its host and does not know it.
+func (a *actor) endsAfter(done <-chan struct{}) bool {
+	if errors.Is(a.box.lossCause(), task.ErrSessionEnded) {
+		return within(done, byeTime)
+	}
+	return within(done, settleTime)
 }
 
 // more reports whether something waits in the queue of reports.

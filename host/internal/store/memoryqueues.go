@@ -66,7 +66,7 @@ func (m *Memory) writeQueues(w *task.QueueWrite, now time.Time) error {
 	for _, u := range w.Update {
 		q.update(u)
 	}
-	for _, seq := range w.Delete {
+	for _, seq := range slices.Concat(w.Delete, w.Dropped(func(i int) bool { return w.Put[i].Duplicate })) {
 		delete(q.messages, seq)
 	}
 	for _, seq := range w.Exhume {

@@ -140,10 +140,11 @@ func (s *SQLite) writeQueues(ctx context.Context, t *tx, q *queueWrite) error {
 			return err
 		}
 	}
-	for _, seq := range q.Delete {
+	gone := append(q.Dropped(func(i int) bool { return duplicates != nil && duplicates[i] }), q.Delete...)
+	for _, seq := range gone {
 		delete(c.update, seq)
 	}
-	c.remove = append(c.remove, q.Delete...)
+	c.remove = append(c.remove, gone...)
 	c.exhume = append(c.exhume, q.Exhume...)
 	for _, g := range graves {
 		if err := t.bury(ctx, g); err != nil {

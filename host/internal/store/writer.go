@@ -75,18 +75,19 @@ func (s *SQLite) collect(d time.Duration) bool {
 	return true
 }
 
-// load is what a transaction carried.
+// load is what a transaction carried, and what it left waiting.
 type load struct {
-	waiting int           // writes that somebody waited for
+	waiting int           // who waited at its end: those it served, and those who had come meanwhile
 	took    time.Duration // to write and sync it
 }
 
 // maxGather bounds how long the writer waits for more.
-const maxGather = 2 * time.Millisecond
+const maxGather = 4 * time.Millisecond
 
-// gather waits until as many wait as did for the transaction before, and one more, but no longer than that one took:
-// several who write at a time are served sooner together than one after the other, because a transaction costs much
-// and one more write in it little. Who is alone waits for nobody. It reports false when the store is to end.
+// gather waits until as many wait as at the end of the transaction before, but no longer than that one took: they are
+// those who write one thing after the other, and are served sooner together than in two halves by turns, because a
+// transaction costs much and one more write in it little. Who is alone waits for nobody. It reports false when the store
+// is to end.
 func (s *SQLite) gather(before load) bool {
 	if before.waiting < 2 {
 		return true
@@ -97,7 +98,7 @@ func (s *SQLite) gather(before load) bool {
 		s.mu.Lock()
 		waiting := s.pending.waiting
 		s.mu.Unlock()
-		if waiting == 0 || waiting > before.waiting {
+		if waiting == 0 || waiting >= before.waiting {
 			return true
 		}
 		select {
@@ -134,9 +135,8 @@ func (s *SQLite) writeNext(ctx context.Context, w *writer) (*writer, load) {
 		}
 		return nil, load{}
 	}
-	carried := load{b.waiting, time.Since(began)}
-	s.wrote(w, b, more)
-	return w, carried
+	took := time.Since(began)
+	return w, load{b.waiting + s.wrote(w, b, more), took}
 }
 
 // reopen begins anew after a failure.
@@ -197,8 +197,8 @@ func (s *SQLite) recordGap() {
 	s.lost = gap{}
 }
 
-// wrote tells everybody that b is on the disk.
-func (s *SQLite) wrote(w *writer, b *batch, more bool) {
+// wrote tells everybody that b is on the disk, and returns how many more wait.
+func (s *SQLite) wrote(w *writer, b *batch, more bool) (waiting int) {
 	s.acked.set(w.commits)
 	s.mu.Lock()
 	s.inflight = nil
@@ -221,12 +221,14 @@ func (s *SQLite) wrote(w *writer, b *batch, more bool) {
 		s.pending.queues = s.pending.queues || b.queues
 		s.signal(s.wake)
 	}
+	waiting = s.pending.waiting
 	s.mu.Unlock()
 	if recovered {
 		s.log.Info("the store takes writes again", "file", s.path)
 	}
 	s.hand(b.events, b.told)
 	s.answer(b.ops, nil)
+	return waiting
 }
 
 // answer tells who waits how it ended.

@@ -202,10 +202,9 @@ func (l *loop) carryOut(ctx context.Context, e effect) {
 // claimTime bounds the wait for a claim: a disk that takes nothing must not keep tasks from running.
 const claimTime = time.Second
 
-// claim makes durable that a slot is about to run, where a host that dies right now would have its successor
-// catch the slot up and so run it twice. Slots that are never caught up wait for nothing.
+// claim makes durable that a slot is about to run, where that matters.
 func (l *loop) claim(ctx context.Context, r *run) {
-	if r.Trigger != task.TriggerSlot || l.st.def.Schedule.CatchUp.Policy == task.CatchUpNone || len(r.Attempts) > 1 {
+	if !l.st.claims(r) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, claimTime)

@@ -172,8 +172,11 @@ func (st *state) begin(r *run, p *process, now time.Time) {
 		Input:        r.Input,
 		Actor:        r.Actor,
 	}
-	st.save(r) // first: see loop.claim
+	if st.claims(r) {
+		st.save(r) // first: see loop.claim
+	}
 	st.do(startRunEffect{p})
+	st.save(r)
 	st.dirty = true
 }
 
@@ -404,6 +407,12 @@ func (st *state) live() []*run {
 		}
 	}
 	return runs
+}
+
+// claims reports whether the run must be durable before its first attempt begins: a host that dies right then would
+// have its successor catch the slot up and so run it twice. Slots that are never caught up wait for nothing.
+func (st *state) claims(r *run) bool {
+	return r.Trigger == task.TriggerSlot && st.def.Schedule.CatchUp.Policy != task.CatchUpNone && len(r.Attempts) <= 1
 }
 
 // save saves the run once for each decision, however often that asks for it.

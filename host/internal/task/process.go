@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -139,9 +140,12 @@ type Reports interface {
 	MessagesEntered(run string, tags []uint64)
 	MessagesHandled(run string, h Handled)
 	MessageExtended(run string, tag uint64, by time.Duration)
-	// Lost says that the stream has ended, with the cause; no call follows.
+	// Lost says that the stream has ended, with the cause; no call follows. ErrSessionEnded is an end in order.
 	Lost(err error)
 }
+
+// ErrSessionEnded is the cause of the end of a session that the plugin has closed by itself: its process ends, too.
+var ErrSessionEnded = errors.New("the plugin has ended the session")
 
 // RunStatus is the plugin's own word on how an attempt ended.
 type RunStatus string

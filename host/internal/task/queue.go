@@ -130,7 +130,8 @@ type QueueWrite struct {
 	Run     string // one that has ended may neither save nor put: refused; settling goes on
 	Ops     []Op   // save, save_run and delete as in Values.Commit; no emits
 	Put     []Put
-	Delete  []uint64 // by Seq: acknowledged, dropped or purged
+	Drop    []Drop
+	Delete  []uint64 // by Seq: acknowledged or purged
 	Update  []MessageUpdate
 	Bury    []Burial
 	Exhume  []uint64 // dead letters to delete, by Seq
@@ -139,6 +140,25 @@ type QueueWrite struct {
 	// Done is called once, when the write is on the disk or was refused, from one goroutine and in the order in
 	// which writes took effect. It must not block and not call the store.
 	Done func(err error)
+}
+
+// Drop is what makes room in a queue for messages of Put. It stays when all of those turn out to be duplicates.
+type Drop struct {
+	Queue string
+	Seqs  []uint64
+}
+
+// Dropped are the messages that the write drops, by Seq, once it is known which of Put are duplicates.
+func (w *QueueWrite) Dropped(duplicate func(put int) bool) (seqs []uint64) {
+	for _, d := range w.Drop {
+		for i := range w.Put {
+			if w.Put[i].Message.Queue == d.Queue && !duplicate(i) {
+				seqs = append(seqs, d.Seqs...)
+				break
+			}
+		}
+	}
+	return seqs
 }
 
 // CodeIDReused is the code of the refusal of an id that was used for another body.
@@ -245,6 +265,8 @@ type QueueStatus struct {
 	InFlight  int            `json:"in_flight"`         // with a process
 	Dead      int            `json:"dead_letters"`      //
 	Oldest    time.Time      `json:"oldest,omitzero"`   // when the oldest message was posted
+	In        float64        `json:"in"`                // posted in a second, on the average of the last minute
+	Out       float64        `json:"out"`               // acknowledged, likewise
 	Posted    uint64         `json:"posted"`            // counts since the start of the host, here and below
 	Duplicate uint64         `json:"duplicates"`        //
 	Acked     uint64         `json:"acknowledged"`      //
@@ -269,6 +291,7 @@ type NewMessage struct {
 	Key    string
 	Body   json.RawMessage
 	Source string
+	Clean  bool // Body is one JSON value without space around its parts: whoever posts has looked
 }
 
 // Posted is what became of a posted message, durably.

@@ -29,6 +29,7 @@ var queueTests = map[string]func(*testing.T, Open){
 	"parts that name nothing do nothing":                       partsNameNothing,
 	"ends of writes are told in order":                         endsAreTold,
 	"places rise and are not given out twice":                  placesRise,
+	"what makes room goes only for what is added":              aDropIsForWhatIsAdded,
 	"queues keep every promise under concurrent use":           queuesConcurrent,
 }
 
@@ -546,6 +547,33 @@ func endsAreTold(t *testing.T, open Open) {
 		}
 		return nil
 	})
+}
+
+// aDropIsForWhatIsAdded deletes what makes room only when something is added there.
+func aDropIsForWhatIsAdded(t *testing.T, open Open) {
+	s := begin(t, open, store.Options{})
+	in := post(t, s, "q", "a", "b", "c")
+	more := post(t, s, "r", "d")
+	once := func(queue string) task.Put {
+		return task.Put{Message: message(queue, "once", "1"), RememberFor: time.Hour, Digest: []byte("1")}
+	}
+	add := func() error {
+		return write(t, s, task.QueueWrite{Put: []task.Put{once("q")}, Drop: []task.Drop{{Queue: "q", Seqs: in[:1]}}})
+	}
+	if err := add(); err != nil {
+		t.Fatal(err)
+	}
+	wantBacklog(t, s, "b c d once")
+	in = in[1:]
+	if err := add(); err != nil {
+		t.Fatal(err)
+	}
+	wantBacklog(t, s, "b c d once")
+	mustWrite(t, s, task.QueueWrite{
+		Put:  []task.Put{once("q"), once("r")},
+		Drop: []task.Drop{{Queue: "q", Seqs: in}, {Queue: "r", Seqs: more}},
+	})
+	wantBacklog(t, s, "b c once once")
 }
 
 func placesRise(t *testing.T, open Open) {
