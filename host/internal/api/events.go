@@ -26,7 +26,7 @@ func (a *API) events(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	wanted := eventFilter(topics, r.q["task"])
+	wanted := a.eventsSeen(r, eventFilter(topics, r.q["task"]))
 	s, done, err := a.openStream(r, "text/event-stream")
 	if err != nil {
 		return nil, err

@@ -23,7 +23,10 @@ func (a *API) readyz(r *request) (any, error) {
 }
 
 func (a *API) whoami(r *request) (any, error) {
-	w := admin.Whoami{Name: r.who.Name, Role: r.who.Role.String(), Via: r.who.Via}
+	w := admin.Whoami{
+		Name: r.who.Name, Role: r.who.Role.String(), Via: r.who.Via, Expires: admin.At(r.who.Expires),
+		Tasks: r.who.Scope.Tasks, Labels: r.who.Scope.Labels, Queues: r.who.Scope.Queues,
+	}
 	if r.who.Via == "unix" {
 		w.UID = new(r.who.UID)
 	}
@@ -157,9 +160,13 @@ func (a *API) groups(r *request) (any, error) {
 	}
 	items := []admin.Group{}
 	for _, g := range groups {
+		members := a.onlySeen(r, g.Members)
+		if len(members) == 0 && !r.who.Scope.All() {
+			continue
+		}
 		items = append(items, admin.Group{
 			Name: g.Name, Max: g.Max, Rate: g.Rate, Per: admin.Seconds(g.Per), Burst: g.Burst,
-			Members: orEmpty(g.Members), Holding: orEmpty(g.Holding), Queued: orEmpty(g.Waiting),
+			Members: members, Holding: a.onlySeen(r, g.Holding), Queued: a.onlySeen(r, g.Waiting),
 		})
 	}
 	return ended(items), nil

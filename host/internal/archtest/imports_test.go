@@ -49,7 +49,7 @@ var rules = []rule{
 	{"host/internal/app", []string{"..."}, "wiring: the one place where concrete types meet"},
 	{"host/internal/hosttest", []string{"host/internal/task"}, "fakes for tests"},
 	{"host/cmd/taskhost", []string{"host/internal/cli", "host/internal/app", "host/internal/config", "sdk/wire"}, "main: gives the CLI what it does without a host"},
-	{"host/internal/api/apitest", []string{"host/internal/api", "host/internal/task", "host/internal/feed", "host/internal/store", "sdk/schema", "sdk/wire"}, "a live API over a fleet with behaviour, for tests"},
+	{"host/internal/api/apitest", []string{"host/internal/api", "host/internal/access", "host/internal/audit", "host/internal/task", "host/internal/feed", "host/internal/store", "sdk/schema", "sdk/wire"}, "a live API over a fleet with behaviour, for tests"},
 	{"host/internal/bench", []string{"host/admin", "host/internal/app"}, "measures the host from outside; app only for its profile"},
 	{"host/internal/bench/bare", []string{"sdk/wire", "sdk/wire/taskv1"}, "the floors hold nothing of the host"},
 	{"host/internal/bench/probe", []string{"sdk/task"}, "a plugin like any other"},
