@@ -124,7 +124,7 @@ func (a *API) identify(r *http.Request) (Identity, error) {
 	case p.unix:
 		return Identity{Name: p.name, Role: p.role, Via: viaUnix, UID: p.uid}, nil
 	case p.tls != nil && r.TLS != nil && len(r.TLS.VerifiedChains) > 0:
-		return certified(p.tls, r.TLS.VerifiedChains[0][0]), nil
+		return a.certified(p.tls, r.TLS.VerifiedChains[0][0])
 	}
 	return Identity{}, nil
 }
@@ -190,7 +190,7 @@ func addressOf(r *http.Request, p peer) string {
 
 // certified is who the certificate is for: the first of its names that has a role. Without one he is known,
 // and may do nothing.
-func certified(t *TLS, c *x509.Certificate) Identity {
+func (a *API) certified(t *TLS, c *x509.Certificate) (Identity, error) {
 	who := Identity{Name: c.Subject.CommonName, Via: viaCertificate, Expires: c.NotAfter}
 	names := namesOf(c)
 	if who.Name == "" && len(names) > 0 {
@@ -202,7 +202,10 @@ func certified(t *TLS, c *x509.Certificate) Identity {
 			break
 		}
 	}
-	return who
+	if !a.Now().Before(c.NotAfter) { // it was good when the connection was made
+		return Identity{}, refuse("token_expired", "the certificate of %q has expired", short(who.Name))
+	}
+	return who, nil
 }
 
 // namesOf are the names of a certificate, the alternative ones first.

@@ -11,7 +11,7 @@ import (
 var inScope = map[string]bool{
 	"GET /v1/openapi.json": true, "GET /v1/openapi.yaml": true, "GET /v1/whoami": true,
 	"GET /v1/tasks": true, "GET /v1/runs": true, "GET /v1/queues": true, "GET /v1/schedule": true, "GET /v1/groups": true,
-	"GET /v1/overrides": true, "GET /v1/events": true, "POST /v1/actions": true, "GET /v1/plugins": true, "GET /v1/plugins/{plugin}": true,
+	"GET /v1/overrides": true, "GET /v1/host": true, "GET /v1/events": true, "POST /v1/actions": true, "GET /v1/plugins": true, "GET /v1/plugins/{plugin}": true,
 }
 
 // within refuses what lies outside the scope of the caller's token, in the words of what is not there.

@@ -76,10 +76,11 @@ func whoWord(r admin.AuditRecord) string {
 // didWord is the route with its names filled in.
 func didWord(r admin.AuditRecord) string {
 	text := strings.NewReplacer("{task}", r.Task, "{queue}", r.Queue, "{run}", r.Run).Replace(r.Route)
-	if i := strings.IndexByte(text, '{'); i >= 0 && r.Name != "" {
-		if j := strings.IndexByte(text[i:], '}'); j > 0 {
-			text = text[:i] + r.Name + text[i+j+1:]
-		}
+	before, rest, _ := strings.Cut(text, "{")
+	if _, after, ok := strings.Cut(rest, "}"); ok {
+		text = before + r.Name + after
+	} else if r.Name != "" {
+		text += ": " + r.Name
 	}
 	if len(r.Tasks) > 0 {
 		text += ": " + strings.Join(r.Tasks, ", ")

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -128,7 +129,7 @@ func (a *app) expiry(t admin.Token) string {
 func (a *app) tokenRevoke() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
-		Use: "revoke NAME...", Short: "Revoke tokens at once, also for streams that go on with them", Args: some("a name"),
+		Use: "revoke NAME...", Short: "Revoke tokens at once, also for streams that go on with them", Args: some("a name"), ValidArgsFunction: a.completeToken,
 		RunE: func(c *cobra.Command, names []string) error {
 			if err := a.confirm(yes, "revoke %s?", strings.Join(names, ", ")); err != nil {
 				return err
@@ -147,4 +148,18 @@ func (a *app) tokenRevoke() *cobra.Command {
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return c
+}
+
+func (a *app) completeToken(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return a.names(c, func(ctx context.Context, api *admin.Client) []string {
+		l, err := api.Tokens(ctx)
+		if err != nil {
+			return nil
+		}
+		var names []string
+		for _, t := range l.Items {
+			names = append(names, t.Name+"\t"+t.Role+", "+scopeWord(t))
+		}
+		return names
+	})
 }

@@ -33,7 +33,7 @@ func NewAuthority(dir string) (*Authority, error) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority of a test"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		NotAfter: time.Now().Add(20 * 365 * 24 * time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
@@ -47,7 +47,7 @@ func NewAuthority(dir string) (*Authority, error) {
 	return a, writePEM(a.CAFile, "CERTIFICATE", der)
 }
 
-// Issue makes a certificate for a common name and these other names or addresses, valid for an hour unless
+// Issue makes a certificate for a common name and these other names or addresses, valid for years unless
 // life says otherwise. The files are called after file, and replaced in one step.
 func (a *Authority) Issue(file, common string, life time.Duration, names ...string) (certFile, keyFile string, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -56,7 +56,7 @@ func (a *Authority) Issue(file, common string, life time.Duration, names ...stri
 	}
 	a.serial++
 	if life == 0 {
-		life = time.Hour
+		life = 10 * 365 * 24 * time.Hour
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(a.serial), Subject: pkix.Name{CommonName: common}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(life),

@@ -90,11 +90,11 @@ func Serve(dir string, change ...func(*api.Config)) (l *Live, stop func() error,
 		Fleet: l.Fleet, Host: l.Host, Library: l.Store, Feed: l.Feed, Replay: l.Store, Logs: l.Logs, Plugins: Plugins{},
 		Queues: l.Queues, Token: api.NewToken("admin", Token), Produce: []api.Token{api.NewProducerToken("shop", Producer)}, Log: hclog.NewNullLogger(), Now: func() time.Time { return Epoch },
 	}
-	if err := l.openAccess(dir, &c); err != nil {
-		return nil, nil, err
-	}
 	for _, f := range change {
 		f(&c)
+	}
+	if err := l.openAccess(dir, &c); err != nil {
+		return nil, nil, err
 	}
 	l.API = api.New(c)
 	ctx, cancel := context.WithCancel(context.Background())
