@@ -133,10 +133,7 @@ func (a *API) queues(r *request) []task.QueueStatus {
 	return seen
 }
 
-// eventsSeen narrows a filter to what the caller may see: with a scope, what happens to tasks in it.
-func (a *API) eventsSeen(r *request, wanted func(task.Event) bool) func(task.Event) bool {
-	if r.who.Scope.All() {
-		return wanted
-	}
-	return func(e task.Event) bool { return e.Task != "" && wanted(e) && a.sees(r, e.Task) }
+// seesEvent reports whether the caller may see the event: with a scope, when it is of a task in it.
+func (a *API) seesEvent(r *request, e task.Event) bool {
+	return r.who.Scope.All() || e.Task != "" && a.sees(r, e.Task)
 }
