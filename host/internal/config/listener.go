@@ -149,25 +149,19 @@ func (s section) roles(name string) map[string]access.Role {
 	return roles
 }
 
-// socketUsers reads who else may use the Unix sockets, which must lie where they can be reached.
+// socketUsers reads who else may use the Unix sockets, of which one must lie where they can reach it.
 func (s section) socketUsers(listen []string, dataDir string) map[string]access.Role {
 	users := s.roles("socket_users")
 	at, _ := s.written("socket_users")
 	if len(users) == 0 {
 		return nil
 	}
-	sockets := 0
-	for _, addr := range listen {
+	reachable := func(addr string) bool {
 		path, unix := strings.CutPrefix(addr, "unix:")
-		if unix {
-			sockets++
-		}
-		if unix && liesIn(dataDir, path) {
-			s.find.errorf(at, `listen elsewhere: listen = ["unix:/run/taskhost/admin.sock"]`, "socket_users: nobody else can reach a socket in data_dir")
-		}
+		return unix && !liesIn(dataDir, path)
 	}
-	if sockets == 0 {
-		s.find.errorf(at, `add listen = ["unix:/run/taskhost/admin.sock"]`, "socket_users has a meaning only with a Unix socket")
+	if !slices.ContainsFunc(listen, reachable) {
+		s.find.errorf(at, `add a socket elsewhere to listen: "unix:/run/taskhost/admin.sock"`, "socket_users: others can reach no socket but one outside of data_dir")
 	}
 	return users
 }
