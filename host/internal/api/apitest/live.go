@@ -129,6 +129,9 @@ func Serve(dir string, change ...func(*api.Config)) (l *Live, stop func() error,
 
 // openAccess opens what says who may do what, and what was done.
 func (l *Live) openAccess(dir string, c *api.Config) (err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
 	if l.Tokens, err = access.Open(filepath.Join(dir, "tokens.json"), access.Options{Now: c.Now}); err != nil {
 		return err
 	}
