@@ -72,7 +72,7 @@ type Held struct {
 	Ended context.Context
 }
 
-// digest is that of a token's text. The text is random and long, so a plain digest cannot be guessed back.
+// hexDigest is the digest of a token's text. The text is random and long, so it cannot be guessed back.
 type hexDigest [sha256.Size]byte
 
 func digestOf(text string) hexDigest { return sha256.Sum256([]byte(text)) }
