@@ -42,11 +42,14 @@ func New(addr string, o Options) (*Client, error) {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return DialUnix(ctx, path) }
 	} else {
 		if !strings.Contains(addr, "://") {
-			addr = "http://" + addr
+			addr = map[bool]string{true: "https://", false: "http://"}[o.TLS != nil] + addr
 		}
 		u, err := url.Parse(addr)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			return nil, fmt.Errorf("the address %q is none; write unix:PATH, HOST:PORT or https://HOST:PORT", c.addr)
+		}
+		if u.Scheme == "http" && o.Token != "" && !isLoopback(u.Hostname()) {
+			return nil, fmt.Errorf("the token would be readable on the way to %s; write https://%s", c.addr, u.Host)
 		}
 		c.base = u.Scheme + "://" + u.Host
 	}
@@ -62,6 +65,11 @@ func Dial(w Where, o Options) (*Client, error) {
 	}
 	if o.Token == "" {
 		o.Token = w.Token
+	}
+	if o.TLS == nil {
+		if o.TLS, err = w.tls(); err != nil {
+			return nil, err
+		}
 	}
 	return New(w.Addr, o)
 }
@@ -157,7 +165,7 @@ func (c *Client) send(ctx context.Context, r call) (*http.Response, error) {
 		if errors.As(err, &u) {
 			err = u.Err
 		}
-		return nil, &UnreachableError{Address: c.addr, Err: err}
+		return nil, &UnreachableError{Address: c.addr, Err: err, remedy: c.remedy(err)}
 	}
 	if res.StatusCode >= 300 {
 		defer res.Body.Close()
@@ -201,6 +209,9 @@ func problemOf(res *http.Response) error {
 			Type: "about:blank", Code: "http_" + fmt.Sprint(res.StatusCode),
 			Detail: fmt.Sprintf("the answer was %s and no problem document", res.Status),
 			Remedy: "check that the address is that of a taskhost admin API",
+		}
+		if plain(res, data) {
+			p.Detail, p.Remedy = "the host speaks TLS at this address", "write https:// in the address"
 		}
 	}
 	p.Status = res.StatusCode

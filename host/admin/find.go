@@ -19,6 +19,9 @@ type Where struct {
 	Addr      string // unix:PATH, unix:///PATH, http://HOST:PORT, https://HOST:PORT or HOST:PORT
 	Token     string
 	TokenFile string
+	CAFile    string // of the authorities that may certify an https address; "" is the system's
+	CertFile  string // of the client, with its key
+	KeyFile   string
 	Dir       string                       // where config.hcl is looked for; "" is the working directory
 	Env       func(string) string          // os.Getenv when nil
 	Exists    func(path string) bool       // os.Stat when nil
@@ -28,9 +31,19 @@ type Where struct {
 // Find fills in w. The address is the first of: Addr, TASKHOST_ADDR, admin.sock in the data_dir of
 // ./config.hcl (or in ./data when the file names none), DefaultSocket. The token is the first of:
 // Token, TokenFile, TASKHOST_TOKEN, TASKHOST_TOKEN_FILE, admin.token in the same data_dir. A Unix
-// socket needs no token. It looks at files only and contacts nobody.
+// socket needs no token, and neither does a client with a certificate. The files of TLS are CAFile or
+// TASKHOST_TLS_CA, CertFile or TASKHOST_TLS_CERT, KeyFile or TASKHOST_TLS_KEY. It looks at files only and
+// contacts nobody.
 func Find(w Where) (Where, error) {
 	w = w.withDefaults()
+	for _, of := range []struct {
+		file *string
+		env  string
+	}{{&w.CAFile, "TASKHOST_TLS_CA"}, {&w.CertFile, "TASKHOST_TLS_CERT"}, {&w.KeyFile, "TASKHOST_TLS_KEY"}} {
+		if *of.file == "" {
+			*of.file = w.Env(of.env)
+		}
+	}
 	data := w.dataDir()
 	if w.Addr == "" {
 		w.Addr = w.Env("TASKHOST_ADDR")
@@ -50,6 +63,9 @@ func Find(w Where) (Where, error) {
 			return w, nil
 		}
 		w.TokenFile = w.Env("TASKHOST_TOKEN_FILE")
+	}
+	if w.TokenFile == "" && w.CertFile != "" {
+		return w, nil
 	}
 	if w.TokenFile == "" {
 		w.TokenFile, required = filepath.Join(data, "admin.token"), false

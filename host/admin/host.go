@@ -89,8 +89,13 @@ type Output struct {
 type Whoami struct {
 	Name string `json:"name"` // the token's or the user's
 	Role string `json:"role"` // producer, viewer, operator, admin
-	Via  string `json:"via"`  // unix, token
+	Via  string `json:"via"`  // unix, token, certificate
 	UID  *int   `json:"uid,omitempty"`
+
+	Tasks   []string          `json:"tasks,omitempty"` // that the token is for; see Token
+	Labels  map[string]string `json:"labels,omitempty"`
+	Queues  []string          `json:"queues,omitempty"`
+	Expires Time              `json:"expires_at,omitzero"`
 }
 
 // Event says that something changed; who wants the whole reads it.

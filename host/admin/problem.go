@@ -58,9 +58,13 @@ func AsProblem(err error) *Problem {
 type UnreachableError struct {
 	Address string
 	Err     error
+	remedy  string // "": it may not run
 }
 
 func (e *UnreachableError) Error() string {
+	if e.remedy != "" {
+		return fmt.Sprintf("cannot speak to the host at %s: %v; %s", e.Address, e.Err, e.remedy)
+	}
 	return fmt.Sprintf("cannot reach the host at %s: %v; is `taskhost serve` running? name another address with -addr or TASKHOST_ADDR", e.Address, e.Err)
 }
 

@@ -34,7 +34,7 @@ func (a *API) act(r *request) (any, error) {
 	}
 	out := admin.ActionResult{Verb: q.Verb, DryRun: q.DryRun, Results: []admin.ActionOnTask{}}
 	var replies []task.Reply
-	for _, d := range a.Fleet.Definitions() {
+	for _, d := range a.definitions(r) {
 		s := a.status(d.Name)
 		if !sel.matches(d, s) {
 			continue

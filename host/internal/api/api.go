@@ -9,6 +9,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/taskhost/taskhost/host/internal/access"
+	"github.com/taskhost/taskhost/host/internal/audit"
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
@@ -22,27 +24,39 @@ type Config struct {
 	Logs    Logs
 	Plugins Plugins
 	Queues  Queues  // nil: there are none
-	Token   Token   // of TCP callers; the zero Token lets none in
-	Produce []Token // of TCP callers who post messages and do nothing else
+	Token   Token   // of an admin; the zero Token lets none in
+	Produce []Token // of callers who post messages and do nothing else
+	Tokens  *access.Book
+	Audit   *audit.Log // nil: nothing is written down
 	Log     hclog.Logger
 	Now     func() time.Time // time.Now
 
 	MaxRequests int // at a time; 512. The ingress has as many of its own
 	MaxStreams  int // at a time, of them; 64
+	OneStreams  int // of one caller who is not on a Unix socket; 16
+
+	Rate        Rate // of the requests of one caller
+	IngressRate Rate
+	Failures    Rate // of the wrong tokens that come from one place
+
+	HeaderTime time.Duration // to send a request's header; 5 s
+	BodyTime   time.Duration // to send its body; 30 s
 }
 
 // API is the admin API of one host. Make it with New.
 type API struct {
 	Config
-	admin   *door
-	ingress *door
-	origin  *http.CrossOriginProtection
-	streams slots
-	batches slots
-	keys    *keys
-	intakes atomic.Pointer[intakes]
-	closing context.Context // ends when the API is to end: it cuts streams and waits
-	end     context.CancelCauseFunc
+	admin    *door
+	ingress  *door
+	origin   *http.CrossOriginProtection
+	streams  slots
+	shares   shares // of the streams
+	batches  slots
+	failures *buckets
+	keys     *keys
+	intakes  atomic.Pointer[intakes]
+	closing  context.Context // ends when the API is to end: it cuts streams and waits
+	end      context.CancelCauseFunc
 }
 
 var errClosing = errors.New("the host is shutting down")
@@ -61,15 +75,24 @@ func New(c Config) *API {
 	if c.MaxStreams == 0 {
 		c.MaxStreams = 64
 	}
+	if c.OneStreams == 0 {
+		c.OneStreams = 16
+	}
+	if c.HeaderTime == 0 {
+		c.HeaderTime = 5 * time.Second
+	}
+	if c.BodyTime == 0 {
+		c.BodyTime = 30 * time.Second
+	}
 	if c.Queues == nil {
 		c.Queues = noQueues{}
 	}
 	a := &API{
 		Config: c, origin: http.NewCrossOriginProtection(), streams: make(slots, c.MaxStreams), batches: make(slots, maxBatches),
-		keys: newKeys(c.Now),
+		keys: newKeys(c.Now), failures: newBuckets(c.Failures),
 	}
 	a.closing, a.end = context.WithCancelCause(context.Background())
-	a.admin, a.ingress = a.newDoor(routes), a.newDoor(ingressRoutes)
+	a.admin, a.ingress = a.newDoor(routes, c.Rate), a.newDoor(ingressRoutes, c.IngressRate)
 	return a
 }
 

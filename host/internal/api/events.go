@@ -27,6 +27,7 @@ func (a *API) events(r *request) (any, error) {
 		return nil, err
 	}
 	wanted := eventFilter(topics, r.q["task"])
+	seen := func(e task.Event) bool { return a.seesEvent(r, e) } // not for the feed, which waits for nobody's lock
 	s, done, err := a.openStream(r, "text/event-stream")
 	if err != nil {
 		return nil, err
@@ -35,10 +36,10 @@ func (a *API) events(r *request) (any, error) {
 	for { // a reader that was cut begins anew
 		reader := a.Feed.Subscribe(wanted, eventBuffer)
 		if replay {
-			last, err = a.replay(s, last, wanted)
+			last, err = a.replay(s, last, func(e task.Event) bool { return wanted(e) && seen(e) })
 		}
 		if err == nil {
-			last, err = a.follow(r.Context(), s, reader, last)
+			last, err = a.follow(r.Context(), s, reader, last, seen)
 		}
 		reader.Close()
 		if !errors.Is(err, feed.ErrLagged) {
@@ -95,16 +96,17 @@ func (a *API) replay(s *stream, last uint64, wanted func(task.Event) bool) (uint
 	return last, nil
 }
 
-// follow sends events as they come until the caller, the feed or the host ends it.
-func (a *API) follow(ctx context.Context, s *stream, reader *feed.Reader, last uint64) (uint64, error) {
+// follow sends the events that the caller may see as they come, until he, the feed or the host ends it.
+func (a *API) follow(ctx context.Context, s *stream, reader *feed.Reader, last uint64, seen func(task.Event) bool) (uint64, error) {
 	for {
 		quiet, cancel := context.WithTimeout(ctx, ping)
 		e, err := reader.Next(quiet)
 		cancel()
 		switch {
 		case err == nil && e.Seq > last:
-			last = e.Seq
-			err = s.event(eventOf(e))
+			if last = e.Seq; seen(e) {
+				err = s.event(eventOf(e))
+			}
 		case err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
 			err = s.write([]byte(": ping\n\n"))
 		}

@@ -18,7 +18,6 @@ import (
 )
 
 const (
-	bodyTime   = 30 * time.Second // to send a body
 	writeTime  = 10 * time.Second // to take a part of an answer
 	handleTime = 30 * time.Second // to answer, waits and streams aside
 )
@@ -32,12 +31,13 @@ type door struct {
 	mux      *http.ServeMux
 	table    map[string]route // by the pattern of mux
 	requests slots
+	rates    *buckets
 	closing  context.Context // ends when the door does: it cuts streams and waits
 	end      context.CancelCauseFunc
 }
 
-func (a *API) newDoor(rows []route) *door {
-	d := &door{API: a, mux: http.NewServeMux(), table: map[string]route{}, requests: make(slots, a.MaxRequests)}
+func (a *API) newDoor(rows []route, rate Rate) *door {
+	d := &door{API: a, mux: http.NewServeMux(), table: map[string]route{}, requests: make(slots, a.MaxRequests), rates: newBuckets(rate)}
 	d.closing, d.end = context.WithCancelCause(a.closing)
 	for _, r := range rows {
 		d.table[r.pattern()] = r
@@ -58,7 +58,7 @@ var guardHeader = http.Header{
 
 // ServeHTTP lets a request through to its handler only when everything about it is in order: the
 // host has room, the Host header and the origin are right, the route exists, and the caller is
-// known and has the route's role.
+// known, has the route's role and does not come too often.
 func (d *door) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r := &request{Request: req, w: w, id: task.NewID(d.Now()), ingress: d == d.ingress}
 	head := w.Header()
@@ -70,10 +70,14 @@ func (d *door) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	defer d.requests.give()
+	if req.Body != nil && req.Body != http.NoBody { // also when nobody reads it: the server does, before it answers
+		http.NewResponseController(w).SetReadDeadline(time.Now().Add(d.BodyTime))
+	}
 	if err := d.admit(r); err != nil {
 		d.refuse(r, err)
 		return
 	}
+	r.admitted = true
 	ctx := context.WithValue(req.Context(), requestKey{}, r)
 	d.mux.ServeHTTP(w, req.WithContext(ctx))
 }
@@ -85,6 +89,8 @@ func (d *door) admit(r *request) error {
 	if d.closing.Err() != nil {
 		return errClosing
 	}
+	row, missing := d.find(r.Request)
+	r.row = row
 	if err := checkHost(r.Request); err != nil {
 		return err
 	}
@@ -96,24 +102,43 @@ func (d *door) admit(r *request) error {
 		return err
 	}
 	r.who = who
-	row, err := d.find(r.Request)
-	if err != nil && who.Role == Anyone {
-		return d.stranger()
-	}
-	if err != nil {
+	if err := d.pace(r); err != nil {
 		return err
 	}
 	switch {
-	case who.Role.may(row.role):
+	case who.Role == Anyone && (missing != nil || row.role != Anyone):
+		return d.stranger(who)
+	case missing != nil:
+		return missing
+	case who.Role.May(row.role):
 		return nil
-	case who.Role == Anyone:
-		return d.stranger()
 	}
 	return refuse("forbidden", "%s %s needs the role %s; %s has the role %s", row.method, row.path, row.role, who.Name, who.Role)
 }
 
-// stranger is the refusal of a caller who does not say who he is.
-func (d *door) stranger() *refusal {
+// pace refuses a caller who comes too often.
+func (d *door) pace(r *request) error {
+	p := peerOf(r.Context())
+	if p.unix && !d.rates.Unix {
+		return nil
+	}
+	caller := r.who.key()
+	if r.who.Role == Anyone {
+		caller = addressOf(r.Request, p)
+	}
+	wait := d.rates.take(caller, d.Now())
+	if wait == 0 {
+		return nil
+	}
+	return later(refuse("rate_limited", "more than %d requests in %s", d.rates.Number, d.rates.Per), wait)
+}
+
+// stranger is the refusal of a caller who does not say who he is, or whose certificate says nothing to the host.
+func (d *door) stranger(who Identity) *refusal {
+	if who.Via == viaCertificate {
+		return refuse("forbidden", "the certificate of %q has no role here", short(who.Name)).
+			with("name it in client_roles of the listener's tls block, or send a token")
+	}
 	r := refuse("token_missing", "the request says not who makes it")
 	if d == d.ingress {
 		r.with("send Authorization: Bearer with the text of producer.token in the host's data_dir")
@@ -124,7 +149,8 @@ func (d *door) stranger() *refusal {
 // checkHost refuses a request over TCP that was meant for another name: a page that has pointed its
 // own name at this machine.
 func checkHost(r *http.Request) error {
-	if peerOf(r.Context()).unix || r.TLS != nil { // with TLS the caller has checked the name against the certificate
+	p := peerOf(r.Context())
+	if p.unix || r.TLS != nil && p.tls == nil { // behind TLS of its own the name was checked
 		return nil
 	}
 	name := r.Host
@@ -135,7 +161,14 @@ func checkHost(r *http.Request) error {
 	if ip, err := netip.ParseAddr(name); name == "localhost" || err == nil && ip.IsLoopback() {
 		return nil
 	}
-	return refuse("host_unknown", "the Host header %q does not name this host", r.Host).with("use 127.0.0.1 or localhost with the host's port")
+	if p.tls != nil && p.tls.names(name) {
+		return nil
+	}
+	bad := refuse("host_unknown", "the Host header %q does not name this host", short(r.Host))
+	if p.tls != nil {
+		return bad.with("use a name that the host's certificate is for")
+	}
+	return bad.with("use 127.0.0.1 or localhost with the host's port")
 }
 
 // find is the row of the table for the request.
@@ -174,6 +207,7 @@ func (d *door) handle(row route, w http.ResponseWriter, req *http.Request) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	defer cancel(nil)
 	defer context.AfterFunc(d.closing, func() { cancel(context.Cause(d.closing)) })()
+	defer whileTrusted(r.who, d.Now, cancel)()
 	r.Request = req.WithContext(ctx)
 	value, err := d.answer(row, r)
 	if err != nil {
@@ -188,6 +222,9 @@ func (d *door) handle(row route, w http.ResponseWriter, req *http.Request) {
 
 // answer bounds the time of a handler by the wait that the caller asked for.
 func (a *API) answer(row route, r *request) (any, error) {
+	if err := a.within(row, r); err != nil {
+		return nil, err
+	}
 	if err := r.checkQuery(row); err != nil {
 		return nil, err
 	}
@@ -220,6 +257,7 @@ func (a *API) write(r *request, value any) {
 		}
 	}
 	if value == nil {
+		a.record(r, http.StatusNoContent, "", nil)
 		r.w.WriteHeader(http.StatusNoContent)
 		return
 	}
@@ -228,12 +266,14 @@ func (a *API) write(r *request, value any) {
 		a.refuse(r, fmt.Errorf("encode the answer: %w", err))
 		return
 	}
+	a.record(r, status, "", value)
 	r.send(status, "application/json", data)
 }
 
 // refuse is the one writer of problems.
 func (a *API) refuse(r *request, err error) {
 	p, why := a.problem(r, err)
+	r.outside = why.outside
 	if why.allow != "" {
 		r.w.Header().Set("Allow", why.allow)
 	}
@@ -243,6 +283,9 @@ func (a *API) refuse(r *request, err error) {
 	if p.Status == http.StatusUnauthorized {
 		r.w.Header().Set("WWW-Authenticate", `Bearer realm="taskhost"`)
 	}
+	if p.Status == http.StatusUnauthorized || p.Code == "login_limited" {
+		r.w.Header().Set("Connection", "close") // the next try costs a connection
+	}
 	if p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden || p.Status == http.StatusMisdirectedRequest {
 		a.Log.Warn("request refused", "request", r.id, "method", r.Method, "path", r.URL.Path, "code", p.Code, "remote", r.RemoteAddr, "by", r.who.Name)
 	}
@@ -250,6 +293,7 @@ func (a *API) refuse(r *request, err error) {
 	if err != nil {
 		a.Log.Error("cannot encode a problem", "request", r.id, "err", err)
 	}
+	a.record(r, p.Status, p.Code, nil)
 	r.send(p.Status, "application/problem+json", data)
 }
 

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"fmt"
 	"slices"
 
@@ -23,33 +22,39 @@ func (a *API) readyz(r *request) (any, error) {
 }
 
 func (a *API) whoami(r *request) (any, error) {
-	w := admin.Whoami{Name: r.who.Name, Role: r.who.Role.String(), Via: r.who.Via}
+	w := admin.Whoami{
+		Name: r.who.Name, Role: r.who.Role.String(), Via: r.who.Via, Expires: admin.At(r.who.Expires),
+		Tasks: r.who.Scope.Tasks, Labels: r.who.Scope.Labels, Queues: r.who.Scope.Queues,
+	}
 	if r.who.Via == "unix" {
 		w.UID = new(r.who.UID)
 	}
 	return w, nil
 }
 
-func (a *API) getHost(r *request) (any, error) { return a.host(r.Context()) }
+func (a *API) getHost(r *request) (any, error) { return a.host(r) }
 
-func (a *API) host(ctx context.Context) (admin.Host, error) {
+func (a *API) host(r *request) (admin.Host, error) {
 	i := a.Host.Info()
 	h := admin.Host{
 		State: i.State, Version: i.Version, PID: i.PID, Started: admin.At(i.Started), Generation: i.Generation, Digest: i.Digest,
 		Config: i.Config, Listen: i.Listen, DataDir: i.DataDir, TimeZone: i.TimeZone, Store: i.Store, Paused: overrideOf(i.Paused),
 		Tasks: map[string]int{}, Health: admin.Health{Status: "ok"},
 	}
-	for _, d := range a.Fleet.Definitions() {
+	if !r.who.Scope.All() { // where the host keeps what is not the caller's affair
+		h.PID, h.Digest, h.Config, h.Listen, h.DataDir = 0, "", nil, nil, ""
+	}
+	for _, d := range a.definitions(r) {
 		s := a.status(d.Name)
 		h.Tasks[string(s.State)]++
 		h.Live += len(s.Running)
 	}
-	overrides, err := a.Library.Overrides(ctx)
+	overrides, err := a.Library.Overrides(r.Context())
 	if err != nil {
 		return h, fmt.Errorf("read the overrides: %w", err)
 	}
-	for _, o := range overrides {
-		if o != (task.Overrides{}) {
+	for name, o := range overrides {
+		if o != (task.Overrides{}) && a.sees(r, name) {
 			h.Overrides++
 		}
 	}
@@ -61,7 +66,7 @@ func (a *API) host(ctx context.Context) (admin.Host, error) {
 
 // hostResult answers a verb on the host.
 func (a *API) hostResult(r *request, changed, done bool) (any, error) {
-	h, err := a.host(r.Context())
+	h, err := a.host(r)
 	if err != nil {
 		return nil, err
 	}
@@ -157,9 +162,13 @@ func (a *API) groups(r *request) (any, error) {
 	}
 	items := []admin.Group{}
 	for _, g := range groups {
+		members := a.onlySeen(r, g.Members)
+		if len(members) == 0 && !r.who.Scope.All() {
+			continue
+		}
 		items = append(items, admin.Group{
 			Name: g.Name, Max: g.Max, Rate: g.Rate, Per: admin.Seconds(g.Per), Burst: g.Burst,
-			Members: orEmpty(g.Members), Holding: orEmpty(g.Holding), Queued: orEmpty(g.Waiting),
+			Members: members, Holding: a.onlySeen(r, g.Holding), Queued: a.onlySeen(r, g.Waiting),
 		})
 	}
 	return ended(items), nil

@@ -4,52 +4,57 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"os/user"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/taskhost/taskhost/host/internal/access"
 )
 
-// Role says what a caller may do. From Viewer to Admin each may do what the ones before it may; a Producer
-// stands beside them.
-type Role int
+// Role says what a caller may do.
+type Role = access.Role
 
 // The roles.
 const (
-	Anyone   Role = iota // also who has not said who he is: only whether the host is up
-	Producer             // posts messages to his queues, and nothing else
-	Viewer               // reads
-	Operator             // commands tasks and posts messages
-	Admin                // commands the host
+	Anyone   = access.Anyone
+	Producer = access.Producer
+	Viewer   = access.Viewer
+	Operator = access.Operator
+	Admin    = access.Admin
 )
 
-func (r Role) String() string {
-	return [...]string{"anyone", "producer", "viewer", "operator", "admin"}[r]
-}
-
-// may reports whether the role reaches what needs need.
-func (r Role) may(need Role) bool {
-	switch {
-	case need == Producer:
-		return r == Producer || r >= Operator
-	case r == Producer:
-		return need == Anyone
-	}
-	return r >= need
-}
+// The ways by which a caller says who he is.
+const (
+	viaUnix        = "unix"
+	viaToken       = "token"
+	viaCertificate = "certificate"
+)
 
 // Identity is who makes a request.
 type Identity struct {
-	Name string
-	Role Role
-	Via  string // unix, token
-	UID  int    // of the peer, with unix
+	Name    string
+	Role    Role
+	Via     string // unix, token, certificate
+	UID     int    // of the peer, with unix
+	ID      string // of a token that somebody made
+	Scope   access.Scope
+	Expires time.Time // when the token or the certificate does
 
-	queues []string // of a Producer: the names of his queues; nil is every queue that is open to the ingress
+	queues []string        // of a Producer: the names of his queues; nil is every queue that is open to the ingress
+	ended  context.Context // done when the token is revoked; nil never is
 }
 
-// Token is a bearer token as the API keeps it: its digest, never its text.
+// key tells one caller from another.
+func (i Identity) key() string { return i.Via + "\x00" + i.Name + "\x00" + i.ID }
+
+// Token is a bearer token that stands in a file of its own, as the API keeps it: its digest, never its text.
 type Token struct {
 	Name   string
 	role   Role
@@ -80,6 +85,8 @@ type peer struct {
 	unix bool
 	uid  int
 	name string
+	role Role
+	tls  *TLS // of the listener
 }
 
 type peerKey struct{}
@@ -87,8 +94,13 @@ type peerKey struct{}
 // connContext keeps the peer that the listener found with the connection.
 func connContext(ctx context.Context, c net.Conn) context.Context {
 	p := peer{}
-	if u, ok := c.(*unixConn); ok {
-		p = u.peer
+	switch c := c.(type) {
+	case *unixConn:
+		p = c.peer
+	case *tls.Conn:
+		if of, ok := c.NetConn().(*tlsConn); ok {
+			p.tls = of.tls
+		}
 	}
 	return context.WithValue(ctx, peerKey{}, p)
 }
@@ -98,37 +110,116 @@ func peerOf(ctx context.Context) peer {
 	return p
 }
 
-// identify says who makes the request: the user at the other end of a Unix socket (the listener
-// has let in nobody but the host's own user and root), or the holder of a token. The zero
-// Identity is nobody.
+// identify says who makes the request: the holder of the token that it shows, or else the user at the
+// other end of a Unix socket, or who a client certificate is for. The zero Identity is nobody. Nothing
+// that a request shows is passed over: with a wrong token the peer does not count.
 func (a *API) identify(r *http.Request) (Identity, error) {
-	if p := peerOf(r.Context()); p.unix {
-		return Identity{Name: p.name, Role: Admin, Via: "unix", UID: p.uid}, nil
-	}
+	p := peerOf(r.Context())
 	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if text == "" {
-		return Identity{}, nil
+	switch text = strings.TrimSpace(text); {
+	case text != "" && strings.EqualFold(scheme, "Bearer"):
+		return a.holder(r, p, text)
+	case text != "":
+		return Identity{}, a.wrong(r, p, refuse("token_wrong", "the Authorization is no bearer token").with("write Authorization: Bearer with the token's text"))
+	case p.unix:
+		return Identity{Name: p.name, Role: p.role, Via: viaUnix, UID: p.uid}, nil
+	case p.tls != nil && r.TLS != nil && len(r.TLS.VerifiedChains) > 0:
+		return a.certified(p.tls, r.TLS.VerifiedChains[0][0])
 	}
-	if strings.EqualFold(scheme, "Bearer") {
-		if t := a.holder(strings.TrimSpace(text)); t != nil {
-			return Identity{Name: t.Name, Role: t.role, Via: "token", queues: t.queues}, nil
-		}
-	}
-	return Identity{}, refuse("token_wrong", "the token is not the host's")
+	return Identity{}, nil
 }
 
-// holder is the token with this text; nil when there is none.
-func (a *API) holder(text string) *Token {
+// holder is who holds the token with this text.
+func (a *API) holder(r *http.Request, p peer, text string) (Identity, error) {
 	digest := sha256.Sum256([]byte(text))
 	if a.Token.matches(digest) {
-		return &a.Token
+		return a.Token.identity(), nil
 	}
 	for i := range a.Produce {
 		if a.Produce[i].matches(digest) {
-			return &a.Produce[i]
+			return a.Produce[i].identity(), nil
 		}
 	}
-	return nil
+	held, err := a.Tokens.Find(text)
+	switch {
+	case errors.Is(err, access.ErrExpired):
+		return Identity{}, a.wrong(r, p, refuse("token_expired", "the token %q has expired", held.Name))
+	case err != nil:
+		return Identity{}, a.wrong(r, p, refuse("token_wrong", "the token is none of the host's, or was revoked"))
+	}
+	return Identity{
+		Name: held.Name, Role: held.Role, Via: viaToken, ID: held.ID, Scope: held.Scope, Expires: held.Expires,
+		queues: held.Scope.Queues, ended: held.Ended,
+	}, nil
+}
+
+func (t *Token) identity() Identity {
+	return Identity{Name: t.Name, Role: t.role, Via: viaToken, queues: t.queues}
+}
+
+// wrong is the refusal of a token that lets nobody in. Who shows many of them is told less and less often
+// which it was.
+func (a *API) wrong(r *http.Request, p peer, why *refusal) *refusal {
+	wait := a.failures.take(addressOf(r, p), a.Now())
+	if wait == 0 {
+		return why
+	}
+	return later(refuse("login_limited", "too many wrong tokens came from here"), wait)
+}
+
+// addressOf is where a request comes from: one machine, or the user of a socket. Of IPv6 it is the network,
+// since one machine has all of its addresses.
+func addressOf(r *http.Request, p peer) string {
+	if p.unix {
+		return "uid " + strconv.Itoa(p.uid)
+	}
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	ip := ap.Addr().Unmap()
+	if ip.Is4() {
+		return ip.String()
+	}
+	network, err := ip.WithZone("").Prefix(64)
+	if err != nil {
+		return ip.String()
+	}
+	return network.String()
+}
+
+// certified is who the certificate is for: the first of its names that has a role. Without one he is known,
+// and may do nothing.
+func (a *API) certified(t *TLS, c *x509.Certificate) (Identity, error) {
+	who := Identity{Name: c.Subject.CommonName, Via: viaCertificate, Expires: c.NotAfter}
+	names := namesOf(c)
+	if who.Name == "" && len(names) > 0 {
+		who.Name = names[0]
+	}
+	for _, name := range names {
+		if role, ok := t.ClientRoles[name]; ok {
+			who.Name, who.Role = name, role
+			break
+		}
+	}
+	if !a.Now().Before(c.NotAfter) { // it was good when the connection was made
+		return Identity{}, refuse("token_expired", "the certificate of %q has expired", short(who.Name))
+	}
+	return who, nil
+}
+
+// namesOf are the names of a certificate, the alternative ones first.
+func namesOf(c *x509.Certificate) []string {
+	var names []string
+	for _, u := range c.URIs {
+		names = append(names, u.String())
+	}
+	names = append(names, c.DNSNames...)
+	names = append(names, c.EmailAddresses...)
+	if c.Subject.CommonName != "" {
+		names = append(names, c.Subject.CommonName)
+	}
+	return names
 }
 
 // userName is the name of uid, "uid N" when it has none.

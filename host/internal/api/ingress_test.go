@@ -2,12 +2,10 @@ package api_test
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -178,27 +176,35 @@ func TestTheIngressEndsAlone(t *testing.T) {
 
 func TestTheIngressIsReachedFromAfarOnlyWithTLS(t *testing.T) {
 	t.Parallel()
-	if l, err := api.ListenIngress(t.Context(), "0.0.0.0:0", nil); err == nil {
+	if l, err := api.Listen(t.Context(), "0.0.0.0:0", api.Listening{}); err == nil {
 		l.Close()
 		t.Fatal("it listens to everybody without TLS")
 	}
 	l := apitest.Start(t, "")
-	certified := httptest.NewUnstartedServer(nil) // for its certificate
-	certified.StartTLS()
-	defer certified.Close()
-	listener, err := api.ListenIngress(t.Context(), "0.0.0.0:0", &tls.Config{Certificates: certified.TLS.Certificates})
+	cert, key, err := l.Authority.Issue("ingress", "", 0, "intake.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure, err := api.NewTLS(api.TLSOptions{CertFile: cert, KeyFile: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := api.Listen(t.Context(), "0.0.0.0:0", api.Listening{TLS: secure})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- l.API.ServeIngress(ctx, listener) }()
-	trust := certified.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
-	trust.ServerName = "example.com" // a name of the certificate
+	trust, err := l.Authority.Client("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
+	trust.ServerName = "intake.example"
 	c, err := admin.New("https://127.0.0.1:"+port, admin.Options{Token: apitest.Producer, TLS: trust})
 	if err != nil {
 		t.Fatal(err)

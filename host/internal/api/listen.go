@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,35 +15,34 @@ import (
 	"github.com/taskhost/taskhost/host/admin"
 )
 
-// Listen opens the address of one admin listener: unix:PATH, or IP:PORT of this machine alone. A
-// socket that an earlier host left is replaced when nobody answers there.
-func Listen(ctx context.Context, addr string) (net.Listener, error) {
+// Listening says how an address is listened on.
+type Listening struct {
+	Attribute string       // where the file says so, for messages
+	TLS       *TLS         // of TCP addresses; without it they must be of this machine alone
+	Users     map[int]Role // who may connect to a Unix socket beside the host's own user and root, by uid
+}
+
+// Listen opens one address: unix:PATH or IP:PORT. A socket that an earlier host left is replaced when
+// nobody answers there.
+func Listen(ctx context.Context, addr string, o Listening) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		if strings.HasPrefix(path, "///") {
 			path = path[2:]
 		}
-		return listenUnix(ctx, path)
+		return listenUnix(ctx, path, o)
 	}
-	if err := checkLoopback(addr); err != nil {
-		return nil, err
-	}
-	return listenTCP(ctx, addr, "host.admin.listen")
-}
-
-// ListenIngress opens the address of one listener of the ingress: as Listen does, and with secure, a TLS
-// configuration with a certificate, any IP:PORT.
-func ListenIngress(ctx context.Context, addr string, secure *tls.Config) (net.Listener, error) {
-	if secure == nil || strings.HasPrefix(addr, "unix:") {
-		return Listen(ctx, addr)
-	}
-	if _, _, err := net.SplitHostPort(addr); err != nil {
+	if o.TLS == nil {
+		if err := checkLoopback(addr); err != nil {
+			return nil, err
+		}
+	} else if _, _, err := net.SplitHostPort(addr); err != nil {
 		return nil, fmt.Errorf("%q is no address; write unix:PATH or IP:PORT", addr)
 	}
-	l, err := listenTCP(ctx, addr, "host.ingress.listen")
-	if err != nil {
-		return nil, err
+	l, err := listenTCP(ctx, addr, o.Attribute)
+	if err != nil || o.TLS == nil {
+		return l, err
 	}
-	return tls.NewListener(l, secure), nil
+	return o.TLS.listener(l), nil
 }
 
 // listenTCP binds addr; attribute is where the file says so.
@@ -68,16 +66,20 @@ func checkLoopback(addr string) error {
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil || !ip.IsLoopback() {
-		return fmt.Errorf("refuse to listen on %q: others could reach it, and it has no TLS; listen on 127.0.0.1 and put a TLS proxy or an SSH tunnel before it", addr)
+		return fmt.Errorf("refuse to listen on %q: others could reach it, and it has no TLS; add a tls block, or listen on 127.0.0.1 and put a TLS proxy or an SSH tunnel before it", addr)
 	}
 	return nil
 }
 
 // listenUnix binds beside path and moves the socket there: it is never there with a wider mode than
-// 0600, and a stale one is replaced in one step.
-func listenUnix(ctx context.Context, path string) (net.Listener, error) {
+// it is to have, and a stale one is replaced in one step. Who else may connect is known by his uid, so
+// the mode lets everybody knock then.
+func listenUnix(ctx context.Context, path string, o Listening) (net.Listener, error) {
 	if path == "" {
 		return nil, errors.New(`the address "unix:" names no socket; write unix:data/admin.sock`)
+	}
+	if len(o.Users) > 0 && !peersKnown {
+		return nil, fmt.Errorf("listen on %s: this system does not say who connects to a socket; leave socket_users out", path)
 	}
 	if err := checkNobodyAnswers(ctx, path); err != nil {
 		return nil, err
@@ -96,7 +98,11 @@ func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
 	fresh := filepath.Join(private, socketName)
-	err = os.Chmod(fresh, 0o600)
+	mode := fs.FileMode(0o600)
+	if len(o.Users) > 0 {
+		mode = 0o666
+	}
+	err = os.Chmod(fresh, mode)
 	if err == nil {
 		err = os.Rename(fresh, path)
 	}
@@ -108,7 +114,7 @@ func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 		l.Close()
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
-	return &unixListener{UnixListener: l, path: path, info: info}, nil
+	return &unixListener{UnixListener: l, path: path, info: info, users: o.Users}, nil
 }
 
 const (
@@ -162,11 +168,13 @@ func checkNobodyAnswers(ctx context.Context, path string) error {
 	return nil
 }
 
-// unixListener lets in only the host's own user and root, and removes its socket when it ends.
+// unixListener lets in only the host's own user, root and those who are named, and removes its socket
+// when it ends.
 type unixListener struct {
 	*net.UnixListener
-	path string
-	info fs.FileInfo
+	path  string
+	info  fs.FileInfo
+	users map[int]Role
 }
 
 // unixConn is a connection whose other end is known.
@@ -183,11 +191,20 @@ func (l *unixListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		uid, err := peerUID(c)
-		if err == nil && (uid == 0 || uid == os.Geteuid()) {
-			return &unixConn{c, peer{unix: true, uid: uid, name: userName(uid)}}, nil
+		if role, ok := l.role(uid); ok && err == nil {
+			return &unixConn{c, peer{unix: true, uid: uid, name: userName(uid), role: role}}, nil
 		}
 		c.Close()
 	}
+}
+
+// role is what the user may do; false when he may not connect.
+func (l *unixListener) role(uid int) (Role, bool) {
+	if uid == 0 || uid == os.Geteuid() {
+		return Admin, true
+	}
+	role, ok := l.users[uid]
+	return role, ok
 }
 
 // Close ends the listener and removes its socket, unless another has taken its place.

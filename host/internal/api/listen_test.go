@@ -38,7 +38,7 @@ func TestOnlyLoopbackIsListenedOnWithoutTLS(t *testing.T) {
 func TestASocketIsPrivateAndGoesWithItsListener(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(shortDir(t), "data", "admin.sock")
-	l, err := Listen(t.Context(), "unix:"+path)
+	l, err := Listen(t.Context(), "unix:"+path, Listening{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestASocketIsPrivateAndGoesWithItsListener(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v; want 0600", info.Mode(), err)
 	}
-	if _, err := Listen(t.Context(), "unix:"+path); err == nil || !strings.Contains(err.Error(), "another host") {
+	if _, err := Listen(t.Context(), "unix:"+path, Listening{}); err == nil || !strings.Contains(err.Error(), "another host") {
 		t.Errorf("a second host on the socket: %v", err)
 	}
 	if err := l.Close(); err != nil {
@@ -67,7 +67,7 @@ func TestAStaleSocketIsReplacedAndAFileIsNot(t *testing.T) {
 	}
 	stale.SetUnlinkOnClose(false)
 	stale.Close()
-	l, err := Listen(t.Context(), "unix:"+path)
+	l, err := Listen(t.Context(), "unix:"+path, Listening{})
 	if err != nil {
 		t.Fatalf("a stale socket: %v", err)
 	}
@@ -76,7 +76,7 @@ func TestAStaleSocketIsReplacedAndAFileIsNot(t *testing.T) {
 	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Listen(t.Context(), "unix:"+file); err == nil {
+	if _, err := Listen(t.Context(), "unix:"+file, Listening{}); err == nil {
 		t.Error("a file was taken for a socket")
 	}
 	if text, _ := os.ReadFile(file); string(text) != "precious" {
@@ -87,7 +87,7 @@ func TestAStaleSocketIsReplacedAndAFileIsNot(t *testing.T) {
 func TestASocketMayHaveALongPath(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(shortDir(t), strings.Repeat("d", 100), strings.Repeat("e", 100), "admin.sock")
-	l, err := Listen(t.Context(), "unix:"+path)
+	l, err := Listen(t.Context(), "unix:"+path, Listening{})
 	if err != nil {
 		t.Fatal(err)
 	}

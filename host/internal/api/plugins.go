@@ -24,12 +24,15 @@ func (a *API) typeOf(d task.Definition) (wire.Type, bool) {
 	return wire.Type{}, false
 }
 
-func (a *API) listPlugins(*request) (any, error) {
+func (a *API) listPlugins(r *request) (any, error) {
 	items := []admin.Plugin{}
 	for _, p := range a.Plugins.Plugins() {
-		out, err := a.pluginOf(p)
+		out, err := a.pluginOf(r, p)
 		if err != nil {
 			return nil, err
+		}
+		if !seesPlugin(r, out) {
+			continue
 		}
 		for i := range out.Types { // the schemas are with the one plugin
 			t := &out.Types[i]
@@ -44,15 +47,22 @@ func (a *API) getPlugin(r *request) (any, error) {
 	name := r.PathValue("plugin")
 	var names []string
 	for _, p := range a.Plugins.Plugins() {
+		out, err := a.pluginOf(r, p)
+		if !seesPlugin(r, out) {
+			continue
+		}
 		if p.Name == name {
-			return a.pluginOf(p)
+			return out, err
 		}
 		names = append(names, p.Name)
 	}
 	return nil, unknown("plugin_unknown", "plugin", short(name), "taskhost plugin list lists the plugins", names)
 }
 
-func (a *API) pluginOf(p Plugin) (admin.Plugin, error) {
+// seesPlugin reports whether the caller may see the plugin: with a scope, when a task in it uses the plugin.
+func seesPlugin(r *request, p admin.Plugin) bool { return r.who.Scope.All() || len(p.Tasks) > 0 }
+
+func (a *API) pluginOf(r *request, p Plugin) (admin.Plugin, error) {
 	d := p.Description
 	out := admin.Plugin{
 		Name: p.Name, Version: d.Version, Doc: d.Doc, Protocol: d.Protocol, SDK: d.SDK, Features: d.Features,
@@ -61,7 +71,7 @@ func (a *API) pluginOf(p Plugin) (admin.Plugin, error) {
 	if p.Err != nil {
 		out.Error = p.Err.Error()
 	}
-	for _, def := range a.Fleet.Definitions() {
+	for _, def := range a.definitions(r) {
 		if def.Plugin == p.Name {
 			out.Tasks = append(out.Tasks, def.Name)
 		}

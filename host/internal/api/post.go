@@ -34,7 +34,7 @@ func (a *API) postTo(r *request) (string, *intake, error) {
 	in := a.intake(name)
 	switch {
 	case !task.ValidName(name) && r.who.Role != Producer && !r.ingress:
-		return "", nil, a.noQueue(name)
+		return "", nil, a.noQueue(r, name)
 	case !task.ValidName(name) || !in.open(r, name):
 		return "", nil, refuse(task.CodeQueueUnknown, "there is no queue %q that takes messages here", short(name)).
 			with("a queue takes messages from producers when its file says ingress = true")
@@ -99,7 +99,7 @@ func (r *request) postWait() (time.Duration, error) {
 func (a *API) notPosted(r *request, queue string, err error) error {
 	e, refused := errors.AsType[*task.Error](err)
 	if refused && e.Code == task.CodeQueueUnknown && r.who.Role != Producer {
-		return a.noQueue(queue)
+		return a.noQueue(r, queue)
 	}
 	if refused && e.Code == task.CodeQueueFull {
 		full := refuse(e.Code, "%s", e.Detail).with("%s", e.Remedy)

@@ -25,13 +25,18 @@ var Codes = []Code{
 	{"body_invalid", http.StatusBadRequest, "the body is no JSON document of the expected form", "compare it with GET /v1/openapi.json"},
 	{"query_invalid", http.StatusBadRequest, "a query parameter is unknown or wrong", "compare it with GET /v1/openapi.json"},
 	{"token_missing", http.StatusUnauthorized, "the request says not who makes it", "send Authorization: Bearer with the text of admin.token in the host's data_dir, or use the Unix socket"},
-	{"token_wrong", http.StatusUnauthorized, "the token is not the host's", "read it again from admin.token in the host's data_dir (producers: producer.token), or use the Unix socket"},
-	{"forbidden", http.StatusForbidden, "the caller's role does not reach so far", "use a token with that role"},
+	{"token_wrong", http.StatusUnauthorized, "the token is none of the host's, or was revoked", "read it again from admin.token in the host's data_dir (producers: producer.token), have one made with taskhost token create, or use the Unix socket"},
+	{"token_expired", http.StatusUnauthorized, "the token, or the certificate, has expired", "have a new one made: taskhost token create"},
+	{"login_limited", http.StatusTooManyRequests, "too many wrong tokens came from one place", "mend the token; who has a right one is let in meanwhile"},
+	{"rate_limited", http.StatusTooManyRequests, "the caller makes more requests than host.admin.rate or host.ingress.rate allows", "try again after the seconds of Retry-After"},
+	{"forbidden", http.StatusForbidden, "the caller's role, or what his token is for, does not reach so far", "use a token with that role"},
 	{"cross_origin", http.StatusForbidden, "a page of another origin made the request", "call the API from a program, or from the host's own page"},
 	{"route_unknown", http.StatusNotFound, "there is no such route", "GET /v1/openapi.json lists the routes"},
 	{task.CodeTaskUnknown, http.StatusNotFound, "there is no such task", "taskhost status lists the tasks"},
 	{task.CodeRunUnknown, http.StatusNotFound, "there is no such run, or it is no longer remembered", "taskhost runs list lists the runs"},
 	{"plugin_unknown", http.StatusNotFound, "there is no such plugin", "taskhost plugin list lists the plugins"},
+	{"token_unknown", http.StatusNotFound, "there is no such token", "taskhost token list lists the tokens"},
+	{"token_exists", http.StatusConflict, "there is a token with this name", "choose another name, or revoke that one first"},
 	{"key_unknown", http.StatusNotFound, "the checkpoint has no such key", "taskhost task checkpoint NAME lists the keys"},
 	{task.CodeQueueUnknown, http.StatusNotFound, "there is no such queue, or none that the caller may post to", "taskhost queue list lists the queues"},
 	{task.CodeDeadUnknown, http.StatusNotFound, "there is no such dead letter, or no longer", "taskhost queue dead NAME lists the dead letters"},
@@ -85,6 +90,7 @@ type refusal struct {
 	task, run  string
 	depth      *int // of the queue, with queue_full
 	fields     []admin.FieldError
+	outside    bool   // it lies outside the scope of the caller's token
 	allow      string // with method_not_allowed
 	retryAfter string
 }

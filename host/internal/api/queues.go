@@ -32,12 +32,12 @@ func (n noQueues) Redrive(context.Context, string, []string, string) ([]string, 
 }
 
 // noQueue is the refusal of a name that no queue has.
-func (a *API) noQueue(name string) error {
+func (a *API) noQueue(r *request, name string) error {
 	var names []string
-	for _, q := range a.Queues.Queues() {
+	for _, q := range a.queues(r) {
 		names = append(names, q.Name)
 	}
-	if len(names) == 0 {
+	if len(names) == 0 && r.who.Scope.All() {
 		return noQueues{}.none()
 	}
 	return unknown(task.CodeQueueUnknown, "queue", short(name), "taskhost queue list lists the queues", names)
@@ -51,12 +51,12 @@ func (a *API) queue(r *request) (task.QueueStatus, error) {
 			return s, nil
 		}
 	}
-	return task.QueueStatus{}, a.noQueue(name)
+	return task.QueueStatus{}, a.noQueue(r, name)
 }
 
-func (a *API) listQueues(*request) (any, error) {
+func (a *API) listQueues(r *request) (any, error) {
 	items := []admin.Queue{}
-	for _, s := range a.Queues.Queues() {
+	for _, s := range a.queues(r) {
 		items = append(items, queueOf(s, a.Now()))
 	}
 	return ended(items), nil

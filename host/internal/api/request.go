@@ -35,7 +35,11 @@ type request struct {
 	who Identity
 	q   url.Values
 
-	ingress bool // it came in by the ingress
+	ingress  bool // it came in by the ingress
+	row      route
+	admitted bool   // the guard has let it through
+	reason   string // that its body gives
+	outside  bool   // it was refused as lying outside the scope of the caller's token
 }
 
 // answer is a handler's value with another status than 200, or with headers.
@@ -101,9 +105,6 @@ func (r *request) read(limit int64, tooLarge func() *refusal) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, tooLarge()
 	}
-	ctrl := http.NewResponseController(r.w)
-	ctrl.SetReadDeadline(time.Now().Add(bodyTime))
-	defer ctrl.SetReadDeadline(time.Time{})
 	var data bytes.Buffer
 	data.Grow(int(min(max(r.ContentLength, 0), ahead)) + bytes.MinRead)
 	_, err := data.ReadFrom(http.MaxBytesReader(r.w, r.Body, limit))
@@ -113,6 +114,7 @@ func (r *request) read(limit int64, tooLarge func() *refusal) ([]byte, error) {
 	if err != nil {
 		return nil, refuse("body_invalid", "the body cannot be read: %v", err)
 	}
+	http.NewResponseController(r.w).SetReadDeadline(time.Time{}) // all of it has come: the rest may take its time
 	return bytes.TrimSpace(data.Bytes()), nil
 }
 
@@ -191,7 +193,9 @@ func (r *request) decode(into any) error {
 	if err != nil || data == nil {
 		return err
 	}
-	return decode(data, into)
+	err = decode(data, into)
+	r.reason = reasonIn(into)
+	return err
 }
 
 func decode(data []byte, into any) error {

@@ -79,6 +79,11 @@ var routes = []route{
 	{"GET", "/v1/overrides", Viewer, "", false, (*API).overrides},
 	{"GET", "/v1/events", Viewer, "topic task last_event_id", true, (*API).events},
 
+	{"GET", "/v1/tokens", Admin, "", false, (*API).listTokens},
+	{"POST", "/v1/tokens", Admin, "", false, (*API).createToken},
+	{"DELETE", "/v1/tokens/{token}", Admin, "", false, (*API).revokeToken},
+	{"GET", "/v1/audit", Admin, "actor task queue since limit cursor", false, (*API).listAudit},
+
 	{"GET", "/v1/host", Viewer, "", false, (*API).getHost},
 	{"POST", "/v1/host/pause", Admin, "", false, (*API).pauseHost},
 	{"POST", "/v1/host/resume", Admin, "", false, (*API).resumeHost},

@@ -20,8 +20,8 @@ var (
 )
 
 func (a *API) listRuns(r *request) (any, error) {
-	names := r.q["task"]
-	if labels := labelsOf(r); len(labels) > 0 {
+	names := a.seenOf(r, r.q["task"])
+	if labels := labelsOf(r); len(labels) > 0 && (names == nil || len(names) > 0) {
 		names = a.labelled(labels, names)
 	}
 	return a.pageRuns(r, names)
@@ -91,9 +91,13 @@ func (a *API) run(r *request) (task.Run, error) {
 		return task.Run{}, fmt.Errorf("read run %s: %w", id, err)
 	}
 	if !ok {
-		return task.Run{}, refuse(task.CodeRunUnknown, "there is no run %s, or it is no longer remembered", id)
+		return task.Run{}, noRun(id)
 	}
 	return run, nil
+}
+
+func noRun(id string) *refusal {
+	return refuse(task.CodeRunUnknown, "there is no run %s, or it is no longer remembered", id)
 }
 
 func (a *API) getRun(r *request) (any, error) {
@@ -188,6 +192,7 @@ func (a *API) startRun(r *request) (any, error) {
 			return nil, err
 		}
 	}
+	r.reason = q.Reason
 	c := task.Command{Verb: task.VerbRun, Actor: r.who.Name, Reason: q.Reason, Input: q.Input, At: q.At.Time}
 	if q.Overlap != "" {
 		if c.Overlap, err = choice(task.CodeInvalid, "overlap", q.Overlap, overlaps); err != nil {
@@ -314,7 +319,7 @@ func (a *API) retryRun(r *request) (any, error) {
 	if run.State != task.RunEnded {
 		return nil, refuse("run_live", "run %s has not ended", run.ID).with("wait for it, or cancel it first").of(run.Task, run.ID)
 	}
-	if _, err := a.definitionOf(r.Context(), run.Task); err != nil {
+	if _, err := a.definitionOf(r, run.Task); err != nil {
 		return nil, err
 	}
 	return a.startOnce(r, run.Task, task.Command{Verb: task.VerbRetry, Actor: r.who.Name, Reason: v.Reason, Retry: &run}, body)

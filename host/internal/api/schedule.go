@@ -71,7 +71,7 @@ func (a *API) schedule(r *request) (any, error) {
 		return nil, err
 	}
 	items := []admin.Slot{}
-	for _, d := range a.Fleet.Definitions() {
+	for _, d := range a.definitions(r) {
 		if d.Mode != task.Periodic {
 			continue
 		}

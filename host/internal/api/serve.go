@@ -30,7 +30,7 @@ func (a *API) ServeIngress(ctx context.Context, listeners ...net.Listener) error
 func (d *door) serve(ctx context.Context, listeners []net.Listener) error {
 	server := &http.Server{
 		Handler:           d,
-		ReadHeaderTimeout: 5 * time.Second,
+		ReadHeaderTimeout: d.HeaderTime,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ConnContext:       connContext,

@@ -17,14 +17,31 @@ type stream struct {
 
 // openStream begins an answer of the media type. The caller gives the stream's place back with done.
 func (a *API) openStream(r *request, media string) (s *stream, done func(), err error) {
-	if !a.streams.take() {
-		return nil, nil, busy("%d streams are open", cap(a.streams))
+	done, err = a.place(r.who)
+	if err != nil {
+		return nil, nil, err
 	}
 	r.w.Header().Set("Content-Type", media)
 	r.w.Header().Set("X-Accel-Buffering", "no")
 	r.w.WriteHeader(http.StatusOK)
 	s = &stream{w: r.w, ctrl: http.NewResponseController(r.w)}
-	return s, a.streams.give, s.flush()
+	return s, done, s.flush()
+}
+
+// place takes a place for a stream: one of all, and of the caller's own. Who is on a Unix socket has as
+// many as there are.
+func (a *API) place(who Identity) (give func(), err error) {
+	if !a.streams.take() {
+		return nil, busy("%d streams are open", cap(a.streams))
+	}
+	if who.Via == viaUnix {
+		return a.streams.give, nil
+	}
+	if !a.shares.take(who.key(), a.OneStreams) {
+		a.streams.give()
+		return nil, busy("%s has %d streams open", who.Name, a.OneStreams)
+	}
+	return func() { a.shares.give(who.key()); a.streams.give() }, nil
 }
 
 // write sends one part at once.

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -15,7 +14,7 @@ import (
 
 // definition is the task that the route names.
 func (a *API) definition(r *request) (task.Definition, error) {
-	return a.definitionOf(r.Context(), r.PathValue("task"))
+	return a.definitionOf(r, r.PathValue("task"))
 }
 
 // codeTaskGone is the code of the refusal of a task that only its history is left of.
@@ -30,25 +29,15 @@ func (a *API) remembered(r *request) (string, error) {
 	return d.Name, err
 }
 
-func (a *API) definitionOf(ctx context.Context, name string) (task.Definition, error) {
+func (a *API) definitionOf(r *request, name string) (task.Definition, error) {
 	if d, ok := a.Fleet.Definition(name); ok {
 		return d, nil
 	}
-	var names, instances []string
-	for _, d := range a.Fleet.Definitions() {
-		names = append(names, d.Name)
-		if d.Block == name {
-			instances = append(instances, d.Name)
-		}
+	none, isBlock := a.noTask(r, name)
+	if isBlock || !task.ValidTask(name) {
+		return task.Definition{}, none
 	}
-	if len(instances) > 0 {
-		return task.Definition{}, refuse(task.CodeTaskUnknown, "%q is a block with %d tasks", name, len(instances)).
-			with("name one, such as %q; an action with name=%s.* commands all", instances[0], name).of(name, "")
-	}
-	if !task.ValidTask(name) {
-		return task.Definition{}, unknown(task.CodeTaskUnknown, "task", short(name), "taskhost status lists the tasks", names)
-	}
-	left, err := a.Library.Runs(ctx, task.RunQuery{Tasks: []string{name}, Limit: 1})
+	left, err := a.Library.Runs(r.Context(), task.RunQuery{Tasks: []string{name}, Limit: 1})
 	if err != nil {
 		return task.Definition{}, fmt.Errorf("look for runs of %q: %w", name, err)
 	}
@@ -56,7 +45,27 @@ func (a *API) definitionOf(ctx context.Context, name string) (task.Definition, e
 		return task.Definition{}, refuse(codeTaskGone, "task %q is no longer in the configuration", name).
 			with("GET /v1/tasks/%s/runs and taskhost runs list %s show the runs that it left", name, name).of(name, "")
 	}
-	return task.Definition{}, unknown(task.CodeTaskUnknown, "task", name, "taskhost status lists the tasks", names).of(name, "")
+	return task.Definition{}, none
+}
+
+// noTask is the refusal of a name that no task has, and whether it is that of a block.
+func (a *API) noTask(r *request, name string) (none *refusal, isBlock bool) {
+	var names, instances []string
+	for _, d := range a.definitions(r) {
+		names = append(names, d.Name)
+		if d.Block == name {
+			instances = append(instances, d.Name)
+		}
+	}
+	const list = "taskhost status lists the tasks"
+	switch {
+	case len(instances) > 0:
+		return refuse(task.CodeTaskUnknown, "%q is a block with %d tasks", name, len(instances)).
+			with("name one, such as %q; an action with name=%s.* commands all", instances[0], name).of(name, ""), true
+	case !task.ValidTask(name):
+		return unknown(task.CodeTaskUnknown, "task", short(name), list, names), false
+	}
+	return unknown(task.CodeTaskUnknown, "task", name, list, names).of(name, ""), false
 }
 
 // status is the task's snapshot; of a task that has none yet, one that says so.
@@ -144,7 +153,7 @@ func (a *API) listTasks(r *request) (any, error) {
 		return nil, refuse("query_invalid", "the cursor does not belong to this list").with("leave it out to read from the beginning")
 	}
 	items, next := []admin.Task{}, ""
-	for _, d := range a.Fleet.Definitions() {
+	for _, d := range a.definitions(r) {
 		s := a.status(d.Name)
 		if d.Name <= string(after) || !sel.matches(d, s) {
 			continue

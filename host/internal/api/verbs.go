@@ -183,7 +183,7 @@ func (a *API) listOverrides(r *request, only string) (any, error) {
 		return nil, fmt.Errorf("read the overrides: %w", err)
 	}
 	items := []admin.Override{}
-	for _, d := range a.Fleet.Definitions() {
+	for _, d := range a.definitions(r) {
 		if only != "" && d.Name != only {
 			continue
 		}

@@ -26,7 +26,7 @@ func (h *host) banner() {
 			fmt.Fprintf(out, "  api    socket %s   try: curl -s --unix-socket %s http://th/v1/tasks\n", path, path)
 			continue
 		}
-		fmt.Fprintf(out, "  api    http://%s/v1   token in %s\n", addr, h.data.join("admin.token"))
+		fmt.Fprintf(out, "  api    %s://%s/v1   token in %s\n", h.doors.scheme(), addr, h.data.join("admin.token"))
 	}
 	for _, addr := range h.intakes {
 		fmt.Fprintf(out, "  intake %s   POST /v1/queues/QUEUE/messages, token in %s\n", strings.TrimPrefix(addr, "unix:"), h.data.join("producer.token"))

@@ -44,7 +44,9 @@ func (h *host) producers() ([]api.Token, error) {
 
 // listenIngress opens the addresses that take messages.
 func (h *host) listenIngress(ctx context.Context) (all []net.Listener, err error) {
-	open := func(ctx context.Context, addr string) (net.Listener, error) { return api.ListenIngress(ctx, addr, nil) }
+	open := func(ctx context.Context, addr string) (net.Listener, error) {
+		return api.Listen(ctx, addr, h.doors.intake)
+	}
 	all, h.intakes, err = listenAll(ctx, h.config.Host.Ingress.Listen, open)
 	return all, err
 }

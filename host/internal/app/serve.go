@@ -79,7 +79,7 @@ type host struct {
 	api      *api.API
 	verbs    *verbs
 	manager  *manager
-	token    string
+	doors    doors
 	listens  []string // where the API is served, once it is
 	intakes  []string // where messages are taken, once they are
 }
@@ -140,15 +140,11 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 		ShutdownTimeout: c.Host.ShutdownTimeout,
 		Log:             h.log,
 	})
-	if h.token, err = api.LoadToken(h.data.join("admin.token")); err != nil {
-		return nil, err
-	}
-	producers, err := h.producers()
-	if err != nil {
+	if err = h.openDoors(); err != nil {
 		return nil, err
 	}
 	h.verbs = newVerbs(h)
-	h.api = api.New(api.Config{
+	served := api.Config{
 		Fleet:   fleetView{h.fleet},
 		Host:    h.verbs,
 		Library: h.store,
@@ -157,10 +153,10 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 		Logs:    logView{h.logs},
 		Plugins: pluginView(c.Plugins),
 		Queues:  h.queues,
-		Token:   api.NewToken("admin", h.token),
-		Produce: producers,
 		Log:     h.log.Named("api"),
-	})
+	}
+	h.limits(&served)
+	h.api = api.New(served)
 	return h, nil
 }
 
@@ -244,7 +240,7 @@ func (h *host) wait(ctx context.Context, fleetDone, served chan error) error {
 
 // serveAPI serves the API and the ingress until ctx ends; what comes of them arrives once, when both have ended.
 func (h *host) serveAPI(ctx context.Context) (chan error, error) {
-	listeners, listens, err := listenAll(ctx, h.config.Host.Admin.Listen, api.Listen)
+	listeners, listens, err := h.listenAdmin(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -279,6 +275,9 @@ func (h *host) close() {
 	}
 	if h.queues != nil {
 		h.queues.Close()
+	}
+	if err := h.doors.close(); err != nil {
+		h.log.Error("cannot write what was last known of tokens and the audit log", "err", err)
 	}
 	if h.store != nil { // after all who write to it
 		if err := h.store.Close(); err != nil {

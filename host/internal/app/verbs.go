@@ -134,5 +134,5 @@ func (v *verbs) Ready() error {
 	case !v.ready:
 		return errStarting
 	}
-	return v.host.store.Ready()
+	return errors.Join(v.host.store.Ready(), v.host.doors.audit.Err())
 }

@@ -130,6 +130,9 @@ func (a *app) root() *cobra.Command {
 	f := root.PersistentFlags()
 	f.StringVar(&a.where.Addr, "addr", "", "address of the host: unix:PATH, HOST:PORT or https://HOST:PORT (TASKHOST_ADDR)")
 	f.StringVar(&a.where.TokenFile, "token-file", "", "file with the token (TASKHOST_TOKEN_FILE, TASKHOST_TOKEN)")
+	f.StringVar(&a.where.CAFile, "tls-ca", "", "file with the authorities that may certify an https address, in place of the system's (TASKHOST_TLS_CA)")
+	f.StringVar(&a.where.CertFile, "tls-cert", "", "file with a client certificate (TASKHOST_TLS_CERT)")
+	f.StringVar(&a.where.KeyFile, "tls-key", "", "file with its key (TASKHOST_TLS_KEY)")
 	f.BoolVar(&a.json, "json", false, "write JSON: one value a line")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "write names and ids only")
 	f.BoolVar(&a.noColor, "no-color", false, "no colours (NO_COLOR)")
@@ -144,6 +147,7 @@ func (a *app) root() *cobra.Command {
 	}
 	add("host", a.serveCommand(), a.validateCommand(), a.fmtCommand(), a.hostCommand(), a.pluginCommand(), a.storeCommand(), a.doctorCommand())
 	add("use", a.statusCommand(), a.taskCommand(), a.runsCommand(), a.queueCommand(), a.logsCommand(), a.eventsCommand())
+	add("host", a.tokenCommand(), a.auditCommand())
 	root.AddCommand(a.versionCommand())
 	return root
 }

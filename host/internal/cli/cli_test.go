@@ -160,6 +160,12 @@ func TestScripts(t *testing.T) {
 			env.Setenv("TCP", l.TCP)
 			env.Setenv("INGRESS", l.Ingress)
 			env.Setenv("TOKEN", apitest.Token)
+			env.Setenv("TLS", "https://"+l.TLS)
+			env.Setenv("MTLS", "https://"+l.MTLS)
+			env.Setenv("CA", l.Authority.CAFile)
+			if _, _, err := l.Authority.Issue("client", "operator.example", 0); err != nil {
+				return err
+			}
 			env.Setenv("NO_COLOR", "1")
 			return nil
 		},

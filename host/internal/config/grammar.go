@@ -184,15 +184,21 @@ var (
 			{
 				name: "admin", doc: "The admin API.",
 				attrs: []attribute{
-					{"listen", kindTexts, `["unix:<data_dir>/admin.sock"]`, `Addresses: "unix:path" or "127.0.0.1:port". TCP takes a token; addresses that are not loopback are refused.`},
+					{"listen", kindTexts, `["unix:<data_dir>/admin.sock"]`, `Addresses: "unix:path" or "127.0.0.1:port". TCP takes a token; addresses that are not loopback need tls.`},
+					rateAttr("2000/s"),
+					{"socket_users", kindTextMap, "{}", `Accounts that may use the Unix sockets beside the host's own and root, and in which role: { alice = "operator" }. Linux only.`},
 				},
+				blocks: []*shape{tlsShape},
 			},
 			{
 				name: "ingress", doc: "A listener that takes messages for queues with ingress = true, and serves nothing else.",
 				attrs: []attribute{
-					{"listen", kindTexts, "", `Addresses: "127.0.0.1:port" or "unix:path". Addresses that are not loopback are refused.`},
+					{"listen", kindTexts, "", `Addresses: "127.0.0.1:port" or "unix:path". Addresses that are not loopback need tls.`},
+					rateAttr("20000/s"),
 				},
+				blocks: []*shape{tlsShape},
 			},
+			auditShape,
 			{
 				name: "log", doc: "The host's own log.",
 				attrs: []attribute{

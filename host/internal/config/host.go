@@ -24,6 +24,7 @@ type Host struct {
 	TimeZone  string // of every cron that names none
 	Admin     Admin
 	Ingress   Ingress
+	Audit     Audit
 	// ShutdownTimeout bounds a graceful stop of the whole host; when the file does
 	// not say, the longest ladder.
 	ShutdownTimeout time.Duration
@@ -33,16 +34,6 @@ type Host struct {
 	LogFormat       string // text, json
 	MaxFrame        int    // bytes of the largest message between host and plugin
 	Cgroup          string // below which processes get theirs; "" is the one that was delegated
-}
-
-// Admin says where the admin API listens.
-type Admin struct {
-	Listen []string // "unix:path" with the path resolved, or "host:port" on a loopback address
-}
-
-// Ingress says where messages for queues are taken, and nothing else is served.
-type Ingress struct {
-	Listen []string // as Admin's; empty is nowhere
 }
 
 // KeepTotal caps what is kept of all tasks together.
@@ -74,11 +65,7 @@ func (l *loader) readHost(s section) Host {
 	h.Cgroup = s.path("cgroup", "")
 	h.MaxFrame = int(s.size("max_frame", 1<<20, 64<<10, 16<<20))
 
-	admin, _ := s.block("admin")
-	h.Admin.Listen = admin.listen(h.DataDir)
-	if ingress, given := s.block("ingress"); given {
-		h.Ingress.Listen = ingress.ingress(h.Admin.Listen)
-	}
+	h.access(s)
 
 	log, _ := s.block("log")
 	h.LogLevel = oneOf(log, "level", "info", "trace", "debug", "info", "warn", "error")
@@ -137,35 +124,13 @@ func (s section) keep() task.Keep {
 	}
 }
 
-// listen reads the addresses of the admin API.
-func (s section) listen(dataDir string) []string {
-	items, given := s.texts("listen")
-	if !given {
-		return []string{"unix:" + filepath.Join(dataDir, "admin.sock")}
-	}
-	if len(items) == 0 {
-		at, _ := s.written("listen")
-		s.find.errorf(at, `leave it out for a socket in data_dir`, "listen: without an address nobody could reach the host")
-	}
-	return s.addresses(items, "the admin API is not served to others without TLS", nil)
-}
-
-// ingress reads the addresses where messages are taken, which are not the admin API's.
-func (s section) ingress(admin []string) []string {
-	items, given := s.texts("listen")
-	if !given && !s.any("listen") {
-		s.find.errorf(s.rng, `add listen = ["127.0.0.1:7490"]`, "ingress names no address")
-	}
-	return s.addresses(items, "messages are not taken from others without TLS", admin)
-}
-
 // addresses reads addresses to listen on. None may be there twice, or be one of taken.
 func (s section) addresses(items []item, loopbackOnly string, taken []string) []string {
 	var out []string
 	for _, i := range items {
 		address, err := listenAddress(i.text, i.at(), loopbackOnly)
 		if err != nil {
-			s.find.errorf(i.at(), `write "unix:path" or "127.0.0.1:port"`, "listen: %s", err)
+			s.find.errorf(i.at(), `write "unix:path" or "127.0.0.1:port"; with a tls block any "address:port"`, "listen: %s", err)
 			continue
 		}
 		free := strings.HasSuffix(address, ":0") // the system picks a port
@@ -181,7 +146,7 @@ func (s section) addresses(items []item, loopbackOnly string, taken []string) []
 	return out
 }
 
-// listenAddress resolves an address; loopbackOnly says why no other may be listened on.
+// listenAddress resolves an address; loopbackOnly says why no other may be listened on, "" that any may.
 func listenAddress(text string, at hcl.Range, loopbackOnly string) (string, error) {
 	if path, unix := strings.CutPrefix(text, "unix:"); unix {
 		path = strings.TrimPrefix(path, "//")
@@ -197,7 +162,7 @@ func listenAddress(text string, at hcl.Range, loopbackOnly string) (string, erro
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
 		return "", fmt.Errorf("%q has no port from 0 to 65535", clip(text))
 	}
-	if host == "localhost" {
+	if host == "localhost" || loopbackOnly == "" {
 		return text, nil
 	}
 	if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() {

@@ -15,7 +15,9 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/taskhost/taskhost/host/internal/access"
 	"github.com/taskhost/taskhost/host/internal/api"
+	"github.com/taskhost/taskhost/host/internal/audit"
 	"github.com/taskhost/taskhost/host/internal/feed"
 	"github.com/taskhost/taskhost/host/internal/store"
 	"github.com/taskhost/taskhost/host/internal/task"
@@ -29,7 +31,7 @@ const (
 	Producer = "th_fedcba9876543210fedcba9876543210"
 )
 
-// Live is an API that answers on a Unix socket and on TCP.
+// Live is an API that answers on a Unix socket, on TCP and over TLS.
 type Live struct {
 	API     *api.API
 	Fleet   *Fleet
@@ -41,6 +43,17 @@ type Live struct {
 	Unix    string // unix:PATH
 	TCP     string // 127.0.0.1:PORT
 	Ingress string // likewise, of the ingress
+	TLS     string // likewise, speaking TLS
+	MTLS    string // likewise, asking for certificates of clients
+
+	Authority *Authority // of the certificates
+	Tokens    *access.Book
+	Audit     *audit.Log
+}
+
+// Roles are what clients may do by the name in their certificate.
+var Roles = map[string]api.Role{
+	"viewer.example": api.Viewer, "operator.example": api.Operator, "admin.example": api.Admin, "producer.example": api.Producer,
 }
 
 // Start serves a live API until the test ends. Dir is where its socket lies; "" is a new one.
@@ -80,22 +93,67 @@ func Serve(dir string, change ...func(*api.Config)) (l *Live, stop func() error,
 	for _, f := range change {
 		f(&c)
 	}
+	if err := l.openAccess(dir, &c); err != nil {
+		return nil, nil, err
+	}
 	l.API = api.New(c)
 	ctx, cancel := context.WithCancel(context.Background())
+	secure, mutual, err := l.secure(dir)
+	if err != nil {
+		cancel()
+		return nil, nil, err
+	}
 	var listeners []net.Listener
-	for _, addr := range []string{"unix:" + filepath.Join(dir, "admin.sock"), "127.0.0.1:0", "127.0.0.1:0"} {
-		listener, err := api.Listen(ctx, addr)
+	const free = "127.0.0.1:0"
+	for _, at := range []struct {
+		addr string
+		how  api.Listening
+	}{{"unix:" + filepath.Join(dir, "admin.sock"), api.Listening{}}, {free, api.Listening{}}, {free, api.Listening{TLS: secure}}, {free, api.Listening{TLS: mutual}}, {free, api.Listening{}}} {
+		listener, err := api.Listen(ctx, at.addr, at.how)
 		if err != nil {
 			cancel()
 			return nil, nil, err
 		}
 		listeners = append(listeners, listener)
 	}
-	l.Unix, l.TCP, l.Ingress = "unix:"+filepath.Join(dir, "admin.sock"), listeners[1].Addr().String(), listeners[2].Addr().String()
+	addr := func(i int) string { return listeners[i].Addr().String() }
+	l.Unix, l.TCP, l.TLS, l.MTLS, l.Ingress = "unix:"+filepath.Join(dir, "admin.sock"), addr(1), addr(2), addr(3), addr(4)
 	served := make(chan error, 2)
-	go func() { served <- l.API.Serve(ctx, listeners[:2]...) }()
-	go func() { served <- l.API.ServeIngress(ctx, listeners[2]) }()
-	return l, func() error { cancel(); return errors.Join(<-served, <-served) }, nil
+	go func() { served <- l.API.Serve(ctx, listeners[:4]...) }()
+	go func() { served <- l.API.ServeIngress(ctx, listeners[4]) }()
+	return l, func() error {
+		cancel()
+		return errors.Join(<-served, <-served, l.Tokens.Close(), l.Audit.Close())
+	}, nil
+}
+
+// openAccess opens what says who may do what, and what was done.
+func (l *Live) openAccess(dir string, c *api.Config) (err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if l.Tokens, err = access.Open(filepath.Join(dir, "tokens.json"), access.Options{Now: c.Now}); err != nil {
+		return err
+	}
+	l.Audit, err = audit.Open(filepath.Join(dir, "audit.jsonl"), audit.Options{MaxSize: 16 << 20, Keep: 1, Now: c.Now})
+	c.Tokens, c.Audit = l.Tokens, l.Audit
+	return err
+}
+
+// secure makes the certificates.
+func (l *Live) secure(dir string) (secure, mutual *api.TLS, err error) {
+	if l.Authority, err = NewAuthority(dir); err != nil {
+		return nil, nil, err
+	}
+	cert, key, err := l.Authority.Issue("host", "taskhost", 0, "127.0.0.1", "host.example")
+	if err != nil {
+		return nil, nil, err
+	}
+	if secure, err = api.NewTLS(api.TLSOptions{CertFile: cert, KeyFile: key}); err != nil {
+		return nil, nil, err
+	}
+	mutual, err = api.NewTLS(api.TLSOptions{CertFile: cert, KeyFile: key, ClientCAFile: l.Authority.CAFile, ClientRoles: Roles})
+	return secure, mutual, err
 }
 
 // Definitions are the tasks of the fleet.

@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taskhost/taskhost/host/admin"
+)
+
+func (a *app) auditCommand() *cobra.Command {
+	var q admin.AuditQuery
+	var since length
+	count := 50
+	c := &cobra.Command{
+		Use: "audit", Short: "Show who asked for a change, and who was refused, newest first", Args: exactly(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if count < 1 {
+				return usagef("-n %d shows nothing", count)
+			}
+			q.Since = since.d
+			api, err := a.host()
+			if err != nil {
+				return err
+			}
+			records, err := auditPages(c.Context(), api, q, count)
+			if err != nil {
+				return err
+			}
+			return emitAll(a, records, func(r admin.AuditRecord) string { return r.Request }, func() { a.showAudit(records) })
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&q.Actor, "actor", "", "only what this one did: a token, a user or a certificate by name")
+	f.StringVar(&q.Task, "task", "", "only what concerns this task")
+	f.StringVar(&q.Queue, "queue", "", "only what concerns this queue")
+	f.Var(&since, "since", "only what is not older: 1h, 7d")
+	f.IntVarP(&count, "count", "n", count, "how many records")
+	return c
+}
+
+// auditPages collects records over pages, of which some may be empty.
+func auditPages(ctx context.Context, api *admin.Client, q admin.AuditQuery, count int) ([]admin.AuditRecord, error) {
+	var all []admin.AuditRecord
+	for {
+		q.Limit = min(count-len(all), 500)
+		page, err := api.Audit(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Items...)
+		if page.NextCursor == nil || len(all) >= count {
+			return all, nil
+		}
+		q.Cursor = *page.NextCursor
+	}
+}
+
+func (a *app) showAudit(records []admin.AuditRecord) {
+	t := newTable("AT", "WHO", "FROM", "DID", "RESULT", "REASON")
+	for _, r := range records {
+		t.add(a.clock(r.At), whoWord(r), strings.TrimSpace(r.Transport+" "+r.Peer), didWord(r), resultWord(r), oneLine(r.Reason))
+	}
+	t.write(a)
+}
+
+func whoWord(r admin.AuditRecord) string {
+	if r.Actor == "" {
+		return "nobody known"
+	}
+	return r.Actor + " (" + r.Via + ")"
+}
+
+// didWord is the route with its names filled in.
+func didWord(r admin.AuditRecord) string {
+	text := strings.NewReplacer("{task}", r.Task, "{queue}", r.Queue, "{run}", r.Run).Replace(r.Route)
+	before, rest, _ := strings.Cut(text, "{")
+	if _, after, ok := strings.Cut(rest, "}"); ok {
+		text = before + r.Name + after
+	} else if r.Name != "" {
+		text += ": " + r.Name
+	}
+	if len(r.Tasks) > 0 {
+		text += ": " + strings.Join(r.Tasks, ", ")
+	}
+	return text
+}
+
+func resultWord(r admin.AuditRecord) string {
+	text := strconv.Itoa(r.Status)
+	switch {
+	case r.Code != "":
+		text += " " + r.Code
+	case r.Changed != nil && !*r.Changed:
+		text += " was already so"
+	}
+	if r.Count > 0 {
+		text += ", " + strconv.Itoa(r.Count) + " more like it"
+	}
+	if r.Lost > 0 {
+		text += "; " + plural(r.Lost, "record") + " before it lost"
+	}
+	return text
+}
