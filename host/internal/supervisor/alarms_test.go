@@ -344,3 +344,28 @@ func TestAlarmEventsAreTheHistoryOfHealth(t *testing.T) {
 		}
 	})
 }
+
+func TestAContinuousTaskThatIsAtWorkForLongEnoughIsWellAgain(t *testing.T) {
+	t.Parallel()
+	s := newSim(t, continuousTask())
+	crash := true
+	s.behave = func() behaviour {
+		b := good()
+		b.work, b.crashes = time.Hour, false
+		if crash {
+			b.work, b.crashes = 100*time.Millisecond, true
+		}
+		return b
+	}
+	s.boot(task.Memory{})
+	s.advance(3 * time.Minute)
+	s.wantCodes(t, "in a crash loop", task.ReasonFailing, task.ReasonCrashLoop)
+	crash = false
+	s.advance(30 * time.Second)
+	s.wantCodes(t, "mended, but not at work for a minute", task.ReasonFailing, task.ReasonCrashLoop)
+	s.advance(3 * time.Minute)
+	s.wantCodes(t, "at work for more than a minute")
+	if s.status().Failures != 0 {
+		t.Errorf("%d failures in a row", s.status().Failures)
+	}
+}

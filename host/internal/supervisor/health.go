@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/taskhost/taskhost/host/internal/backoff"
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
@@ -45,6 +46,9 @@ func (st *state) expireRun(r *run, now time.Time, passed func(time.Time) bool) {
 			st.stopRun(r, stop{stage: task.StageCancel, why: whyWatchdog, actor: hostActor, reason: whyWatchdog.text()}, now)
 		}
 	}
+	if at := st.steadyAt(r); passed(at) {
+		st.steady(r, now)
+	}
 	if at := st.stuckAt(r); passed(at) {
 		r.stuck, st.dirty = true, true
 		st.tell("run", "stuck", r.ID, "at work for longer than stuck_after", now)
@@ -75,6 +79,26 @@ func (st *state) signBy(r *run) time.Time {
 	return r.sign.Add(limit)
 }
 
+// steadyAt is when the run of a continuous task that failed before has been well for long enough to count as a
+// success; zero is never.
+func (st *state) steadyAt(r *run) time.Time {
+	limit := st.def.Continuous.Restart.ResetAfter
+	if st.def.Mode != task.Continuous || limit == 0 || !r.entered || r.Stop != nil {
+		return time.Time{}
+	}
+	if st.failures == 0 && !st.crashLoop && !st.alarms.failing.on {
+		return time.Time{}
+	}
+	return r.began.Add(limit)
+}
+
+// steady forgets what was before the run.
+func (st *state) steady(r *run, now time.Time) {
+	st.failures, st.crashLoop, st.history, st.dirty = 0, false, backoff.History{}, true
+	st.alarms.failing = streak{}
+	st.tell("run", "steady", r.ID, "it has been at work for "+st.def.Continuous.Restart.ResetAfter.String()+" without a failure", now)
+}
+
 // stuckAt is when a run has been at work for suspiciously long; zero is never.
 func (st *state) stuckAt(r *run) time.Time {
 	if st.def.Mode == task.Continuous || st.def.StuckAfter == 0 || r.stuck || !st.def.Alarm.Stuck {
@@ -94,6 +118,7 @@ func (st *state) eachRunDeadline(r *run, by func(time.Time)) {
 		by(st.readyBy(r))
 		by(st.signBy(r))
 		by(st.stuckAt(r))
+		by(st.steadyAt(r))
 	case waitDue:
 		by(r.due)
 	case waitRetry:
