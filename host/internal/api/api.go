@@ -22,6 +22,7 @@ type Config struct {
 	Logs    Logs
 	Plugins Plugins
 	Queues  Queues  // nil: there are none
+	Notices Notices // nil: nobody is told
 	Token   Token   // of TCP callers; the zero Token lets none in
 	Produce []Token // of TCP callers who post messages and do nothing else
 	Log     hclog.Logger

@@ -33,6 +33,7 @@ var Codes = []Code{
 	{task.CodeRunUnknown, http.StatusNotFound, "there is no such run, or it is no longer remembered", "taskhost runs list lists the runs"},
 	{"plugin_unknown", http.StatusNotFound, "there is no such plugin", "taskhost plugin list lists the plugins"},
 	{"key_unknown", http.StatusNotFound, "the checkpoint has no such key", "taskhost task checkpoint NAME lists the keys"},
+	{codeNotifierUnknown, http.StatusNotFound, "there is no such notifier", "taskhost notifiers list lists the notifiers"},
 	{task.CodeQueueUnknown, http.StatusNotFound, "there is no such queue, or none that the caller may post to", "taskhost queue list lists the queues"},
 	{task.CodeDeadUnknown, http.StatusNotFound, "there is no such dead letter, or no longer", "taskhost queue dead NAME lists the dead letters"},
 	{task.CodeMethodUnknown, http.StatusNotFound, "the task's type has no such method", "taskhost plugin describe NAME lists the methods"},

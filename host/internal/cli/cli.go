@@ -140,7 +140,7 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add("host", a.serveCommand(), a.validateCommand(), a.fmtCommand(), a.hostCommand(), a.pluginCommand(), a.storeCommand())
-	add("use", a.statusCommand(), a.taskCommand(), a.runsCommand(), a.queueCommand(), a.logsCommand(), a.eventsCommand())
+	add("use", a.statusCommand(), a.taskCommand(), a.runsCommand(), a.queueCommand(), a.logsCommand(), a.eventsCommand(), a.notifiersCommand())
 	root.AddCommand(a.versionCommand())
 	return root
 }

@@ -283,7 +283,7 @@ var (
 		blocks: []*shape{
 			variableShape,
 			{name: "locals", repeat: true, free: true, doc: "Names for expressions, used as local.name. They may use each other in any order."},
-			hostShape, defaultsShape, pluginShape, queueShape, groupShape, taskShape,
+			hostShape, defaultsShape, pluginShape, queueShape, groupShape, taskShape, notifyShape, alertShape, heartbeatShape,
 		},
 	}
 )
