@@ -16,10 +16,10 @@ type Notifier struct {
 
 // Delivery is one try to send a message.
 type Delivery struct {
-	Message   string   `json:"message"` // id
-	At        Time     `json:"at"`
-	Took      Seconds  `json:"took"`
-	Attempt   int      `json:"attempt"`
-	Delivered bool     `json:"delivered"`
-	Error     string   `json:"error,omitempty"`
+	Message   string  `json:"message"` // id
+	At        Time    `json:"at"`
+	Took      Seconds `json:"took"`
+	Attempt   int     `json:"attempt"`
+	Delivered bool    `json:"delivered"`
+	Error     string  `json:"error,omitempty"`
 }
