@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"maps"
 	"path"
 	"slices"
 	"time"
@@ -147,9 +146,4 @@ type Heartbeat struct {
 	Healthy   bool     // only while no task that Select chooses is degraded
 	Select    Select   // with Healthy
 	OnSuccess []string // ping after every run of these that succeeded, in place of Every
-}
-
-// equal reports whether two notifiers differ in nothing that the machine's state depends on.
-func (s Select) equal(o Select) bool {
-	return slices.Equal(s.Tasks, o.Tasks) && maps.Equal(s.Labels, o.Labels)
 }

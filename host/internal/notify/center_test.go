@@ -237,7 +237,7 @@ func TestAFloodOfEventsLosesNoTaskInTrouble(t *testing.T) {
 	})
 }
 
-// over is a condition: the value x is more than 3.
+// overThree is a condition: the value x is more than 3.
 type overThree struct{}
 
 func (overThree) Holds(v Values) (bool, error) {

@@ -206,7 +206,7 @@ func (st *state) countedReasons(add func(code, text string)) {
 		add(task.ReasonOverlap, streakText(a.overlap, "found the run before still at work", "its runs take longer than its period: give it more time between slots, or less to do"))
 	}
 	if a.missed.on {
-		add(task.ReasonMissed, streakText(a.missed, "could not run", "the host was down or had no time; taskhost task slots shows which"))
+		add(task.ReasonMissed, streakText(a.missed, "could not run", "the host was down or had no time; taskhost task slots "+st.def.Name+" shows which"))
 	}
 	if a.late.on {
 		text := "began late"
@@ -216,7 +216,7 @@ func (st *state) countedReasons(add func(code, text string)) {
 		add(task.ReasonLate, streakText(a.late, text, "the machine is short of time, or runs wait for a group or for each other"))
 	}
 	if a.silent {
-		add(task.ReasonNoSuccess, st.silentText()+"; look at its runs and slots")
+		add(task.ReasonNoSuccess, st.silentText()+"; taskhost runs list and taskhost task slots "+st.def.Name+" show what it did instead")
 	}
 	st.outsideReasons(add)
 }

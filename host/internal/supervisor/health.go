@@ -163,7 +163,7 @@ func (st *state) health(now time.Time) task.Health {
 		add(task.ReasonFailing, st.failingText())
 	}
 	if st.crashLoop && st.def.Alarm.CrashLoop {
-		add(task.ReasonCrashLoop, "it keeps failing and is tried again at the longest delay; its log says why, and taskhost task start tries at once")
+		add(task.ReasonCrashLoop, "it keeps failing and is tried again at the longest delay; its log says why, and taskhost task start "+st.def.Name+" tries at once")
 	}
 	if st.launchFails > 0 {
 		text := "its process ended while it had no run"
