@@ -24,6 +24,7 @@ type Config struct {
 	Logs    Logs
 	Plugins Plugins
 	Queues  Queues  // nil: there are none
+	Notices Notices // nil: nobody is told
 	Token   Token   // of an admin; the zero Token lets none in
 	Produce []Token // of callers who post messages and do nothing else
 	Tokens  *access.Book

@@ -115,7 +115,9 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	}
 	get("/healthz", "/readyz", "/v1/openapi.json", "/v1/openapi.yaml", "/v1/whoami", "/v1/tasks?limit=2&state=idle", "/v1/tasks/clock",
 		"/v1/tasks/clock/state", "/v1/tasks/clock/logs", "/v1/tasks/nightly/schedule", "/v1/tasks/quick/slots", "/v1/schedule", "/v1/groups",
-		"/v1/plugins", "/v1/plugins/demo", "/v1/host", "/v1/tasks/quick/checkpoint")
+		"/v1/plugins", "/v1/plugins/demo", "/v1/host", "/v1/tasks/quick/checkpoint", "/v1/notifiers")
+	c.call(t, l, 200, "POST", "/v1/notifiers/ops/test?timeout=1m", "")
+	c.call(t, l, 404, "POST", "/v1/notifiers/op/test", "")
 	c.call(t, l, 200, "POST", "/v1/tasks/quick/runs?wait=1s", `{"input":{"month":"x"},"reason":"why"}`)
 	c.call(t, l, 200, "POST", "/v1/tasks/failing/runs?wait=1s", "")
 	c.call(t, l, 202, "POST", "/v1/tasks/slow/runs", "")

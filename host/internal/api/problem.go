@@ -38,6 +38,7 @@ var Codes = []Code{
 	{"token_unknown", http.StatusNotFound, "there is no such token", "taskhost token list lists the tokens"},
 	{"token_exists", http.StatusConflict, "there is a token with this name", "choose another name, or revoke that one first"},
 	{"key_unknown", http.StatusNotFound, "the checkpoint has no such key", "taskhost task checkpoint NAME lists the keys"},
+	{codeNotifierUnknown, http.StatusNotFound, "there is no such notifier", "taskhost notifiers list lists the notifiers"},
 	{task.CodeQueueUnknown, http.StatusNotFound, "there is no such queue, or none that the caller may post to", "taskhost queue list lists the queues"},
 	{task.CodeDeadUnknown, http.StatusNotFound, "there is no such dead letter, or no longer", "taskhost queue dead NAME lists the dead letters"},
 	{task.CodeMethodUnknown, http.StatusNotFound, "the task's type has no such method", "taskhost plugin describe NAME lists the methods"},

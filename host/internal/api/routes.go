@@ -76,6 +76,8 @@ var routes = []route{
 	{"GET", "/v1/groups", Viewer, "", false, (*API).groups},
 	{"GET", "/v1/plugins", Viewer, "", false, (*API).listPlugins},
 	{"GET", "/v1/plugins/{plugin}", Viewer, "", false, (*API).getPlugin},
+	{"GET", "/v1/notifiers", Viewer, "", false, (*API).listNotifiers},
+	{"POST", "/v1/notifiers/{notifier}/test", Operator, "timeout", false, (*API).testNotifier},
 	{"GET", "/v1/overrides", Viewer, "", false, (*API).overrides},
 	{"GET", "/v1/events", Viewer, "topic task last_event_id", true, (*API).events},
 

@@ -15,6 +15,7 @@ import (
 	"github.com/taskhost/taskhost/host/internal/config"
 	"github.com/taskhost/taskhost/host/internal/feed"
 	"github.com/taskhost/taskhost/host/internal/logs"
+	"github.com/taskhost/taskhost/host/internal/notify"
 	"github.com/taskhost/taskhost/host/internal/process"
 	"github.com/taskhost/taskhost/host/internal/queue"
 	"github.com/taskhost/taskhost/host/internal/redact"
@@ -76,6 +77,8 @@ type host struct {
 	runner   *runner.Runner
 	clock    *alarm.Clock // of the slots
 	fleet    *supervisor.Fleet
+	notices  *queue.Broker // of notifications
+	center   *notify.Center
 	api      *api.API
 	verbs    *verbs
 	manager  *manager
@@ -140,6 +143,9 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 		ShutdownTimeout: c.Host.ShutdownTimeout,
 		Log:             h.log,
 	})
+	if err = h.openNotices(ctx); err != nil {
+		return nil, err
+	}
 	if err = h.openDoors(); err != nil {
 		return nil, err
 	}
@@ -153,6 +159,7 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 		Logs:    logView{h.logs},
 		Plugins: pluginView(c.Plugins),
 		Queues:  h.queues,
+		Notices: noticeView{h.center},
 		Log:     h.log.Named("api"),
 	}
 	h.limits(&served)
@@ -184,6 +191,10 @@ func (h *host) run(ctx context.Context) error {
 
 	err = h.fleet.Apply(ctx, task.Generation{Number: 1, Digest: h.config.Digest, Tasks: h.config.Tasks, Groups: h.config.Groups, Queues: h.config.Queues, Applied: time.Now()})
 	if err == nil {
+		err = h.center.Start()
+		go h.countDead(apiCtx)
+	}
+	if err == nil {
 		h.banner()
 		h.verbs.setReady()
 		h.manager.ready(h.summary())
@@ -199,6 +210,8 @@ func (h *host) run(ctx context.Context) error {
 	if serveErr := <-served; serveErr != nil {
 		err = errors.Join(err, fmt.Errorf("serve the API: %w", serveErr))
 	}
+	h.center.Close() // before the queues that it puts into
+	h.notices.Close()
 	h.queues.Close() // after all who put in and take out
 	h.flush(ctx)
 	console.close()
@@ -272,6 +285,12 @@ func (h *host) close() {
 	}
 	if h.launcher != nil {
 		h.launcher.Close()
+	}
+	if h.center != nil {
+		h.center.Close()
+	}
+	if h.notices != nil {
+		h.notices.Close()
 	}
 	if h.queues != nil {
 		h.queues.Close()

@@ -146,8 +146,8 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add("host", a.serveCommand(), a.validateCommand(), a.fmtCommand(), a.hostCommand(), a.pluginCommand(), a.storeCommand(), a.doctorCommand())
-	add("use", a.statusCommand(), a.taskCommand(), a.runsCommand(), a.queueCommand(), a.logsCommand(), a.eventsCommand())
 	add("host", a.tokenCommand(), a.auditCommand())
+	add("use", a.statusCommand(), a.taskCommand(), a.runsCommand(), a.queueCommand(), a.logsCommand(), a.eventsCommand(), a.notifiersCommand())
 	root.AddCommand(a.versionCommand())
 	return root
 }

@@ -23,7 +23,7 @@ func (l *loader) digest(c *Config) {
 			return
 		}
 	}
-	c.Digest = Digest(c.Tasks, c.Groups, c.Queues, key)
+	c.Digest = withBlocks(Digest(c.Tasks, c.Groups, c.Queues, key), c.Blocks, key)
 }
 
 // Digest identifies tasks, groups and queues, in hex: equal ones have equal digests,

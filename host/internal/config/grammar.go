@@ -54,6 +54,21 @@ var (
 		},
 	}
 
+	alarmShape = &shape{
+		name: "alarm", doc: "From when on a task is degraded although it may be at work. 0 and false switch an alarm off. What counts in a row ends after as many in a row that were well.",
+		attrs: []attribute{
+			{"failing", kindInt, "1", "Runs in a row that failed, each after its last attempt."},
+			{"overlap", kindInt, "3", "Periodic tasks: slots in a row that overlap skipped."},
+			{"missed", kindInt, "1", "Periodic tasks: slots in a row that the host could not run. Those of a time in which it was down count where catch_up has a policy other than none."},
+			{"late", kindInt, "3", "Periodic tasks: slots in a row that began later than late_by."},
+			{"late_by", kindDuration, "half a period, at least 1s, at most 30s", "See late. It counts from the slot with its jitter until the plugin's code is entered."},
+			{"no_success", kindDuration, "periodic tasks: three periods, at least 1h; otherwise off", "The longest time without a run that succeeded, while the task is neither stopped nor paused; 0s is off. Not for continuous tasks."},
+			{"dead_letters", kindInt, "1", "Tasks with consume: dead letters in the queue."},
+			{"stuck", kindBool, "true", "A run takes longer than stuck_after. Not for continuous tasks."},
+			{"crash_loop", kindBool, "true", "Continuous tasks: they keep failing, see restart."},
+		},
+	}
+
 	periodicShape = &shape{
 		name: "periodic", doc: "A run for every slot of a schedule. Exactly one of every, after and cron is given.",
 		attrs: []attribute{
@@ -123,7 +138,7 @@ var (
 		{"groups", kindTexts, "[]", "The groups whose bounds the runs count in; with consume, the messages instead. Not for continuous tasks without consume."},
 		{"depends_on", kindTextMap, "{}", "Other tasks (an instance, or a block for all of its instances) and what to wait for before the first start: started, ready, completed, succeeded."},
 	}
-	commonBlocks = []*shape{periodicShape, continuousShape, onDemandShape, retryShape, stopShape, keepShape, limitsShape}
+	commonBlocks = []*shape{periodicShape, continuousShape, onDemandShape, retryShape, stopShape, alarmShape, keepShape, limitsShape}
 
 	taskShape = &shape{
 		name: "task", label: "name", repeat: true, doc: "A task. Exactly one of periodic, continuous and on_demand is given; after_run alone implies on_demand.",
@@ -287,7 +302,7 @@ var (
 		blocks: []*shape{
 			variableShape,
 			{name: "locals", repeat: true, free: true, doc: "Names for expressions, used as local.name. They may use each other in any order."},
-			hostShape, defaultsShape, pluginShape, queueShape, groupShape, taskShape,
+			hostShape, defaultsShape, pluginShape, queueShape, groupShape, taskShape, notifyShape, alertShape, heartbeatShape,
 		},
 	}
 )

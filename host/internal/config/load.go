@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/taskhost/taskhost/host/internal/catalog"
+	"github.com/taskhost/taskhost/host/internal/notify"
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
@@ -35,6 +36,7 @@ type Config struct {
 	Tasks   []task.Definition // in the order of their names
 	Groups  []task.Group      // in the order of their names
 	Queues  []task.Queue      // in the order of their names
+	Blocks  notify.Blocks     // notify, alert and heartbeat
 	// Hide takes the sensitive values of the configuration out of a text, as far as they
 	// stand in it as they are. It is safe for concurrent use.
 	Hide func(text string) string
@@ -109,8 +111,9 @@ func (l *loader) load() *Config {
 	l.checkQueues(hostSection, tasks, queues)
 	l.shutdown(hostSection, tasks)
 	l.requirePins(hostSection)
+	blocks := l.readBlocks(tasks)
 
-	config := &Config{Host: l.host, Plugins: l.plugins.list(), Groups: values(groups)}
+	config := &Config{Host: l.host, Plugins: l.plugins.list(), Groups: values(groups), Blocks: blocks}
 	for _, t := range tasks.instances {
 		config.Tasks = append(config.Tasks, t.def)
 	}

@@ -42,6 +42,7 @@ var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,254}$`)
 func (i *instance) schedule(s section, l *loader) {
 	d := &i.def
 	period := time.Duration(0)
+	defer func() { i.alarm(s, period) }()
 	switch d.Mode {
 	case task.Periodic:
 		periodic, _ := s.block("periodic")

@@ -54,8 +54,8 @@ func (n *notice) wake() int64 {
 
 // The kinds of events of queues.
 const (
-	kindDead     = "dead_letter"
-	kindDropped  = "dropped"
+	KindDead     = "dead_letter"
+	KindDropped  = "dropped"
 	kindRedriven = "redriven"
 	kindPurged   = "purged"
 	kindFull     = "full"
@@ -71,7 +71,7 @@ func (b *Broker) event(kind, format string, args ...any) {
 // tellDead says that a message is a dead letter now.
 func (b *Broker) tellDead(l *line, id string, reason task.DeadReason, now int64) {
 	if l.deaths.pass(now, maxNotices) {
-		b.event(kindDead, "%s/%s %s", l.spec.Name, id, reason)
+		b.event(KindDead, "%s/%s %s", l.spec.Name, id, reason)
 	}
 }
 
@@ -85,9 +85,9 @@ func (b *Broker) tellMore(l *line, now int64) {
 		l.full = fullNot
 	}
 	if n := l.drops.flush(now); n > 0 {
-		b.event(kindDropped, "%s: %d", l.spec.Name, n)
+		b.event(KindDropped, "%s: %d", l.spec.Name, n)
 	}
 	if n := l.deaths.flush(now); n > 0 {
-		b.event(kindDead, "%s: %d more", l.spec.Name, n)
+		b.event(KindDead, "%s: %d more", l.spec.Name, n)
 	}
 }

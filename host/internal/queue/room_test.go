@@ -111,7 +111,7 @@ func TestTheOldestIsDroppedForANewMessageButNeverOneInFlight(t *testing.T) {
 		s := b.status("q")
 		wants(t, "counts", []any{s.Dropped, s.Rejected, s.Messages}, []any{3, 1, 3})
 		later(time.Second)
-		wants(t, "events", b.told(kindDropped), []string{"q: 3"})
+		wants(t, "events", b.told(KindDropped), []string{"q: 3"})
 	})
 }
 
@@ -137,7 +137,7 @@ func TestAFloodThatDropsIsNoFloodOfEvents(t *testing.T) {
 			b.post("q", "1")
 		}
 		later(2 * time.Second)
-		wants(t, "events", b.told(kindDropped), []string{"q: 1000"})
+		wants(t, "events", b.told(KindDropped), []string{"q: 1000"})
 	})
 }
 
@@ -148,7 +148,7 @@ func TestAFloodOfDeadLettersIsNoFloodOfEvents(t *testing.T) {
 			b.post("q", "1")
 		}
 		later(2 * time.Minute)
-		events := b.told(kindDead)
+		events := b.told(KindDead)
 		wants(t, "events", []any{len(events), events[maxNotices]}, []any{maxNotices + 1, "q: 80 more"})
 		wants(t, "one of them", strings.HasSuffix(events[0], " expired") && strings.HasPrefix(events[0], "q/"), true)
 	})

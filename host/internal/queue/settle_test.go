@@ -33,7 +33,7 @@ func TestAMessageThatFailsComesAgainWithGrowingDelaysAndIsADeadLetterInTheEnd(t 
 		}
 		wants(t, "dead", b.dead("q"), []string{"1 failed: failed"})
 		wants(t, "failed", b.status("q").Failed, 3)
-		wants(t, "events", len(b.told(kindDead)), 1)
+		wants(t, "events", len(b.told(KindDead)), 1)
 	})
 }
 

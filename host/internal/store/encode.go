@@ -84,18 +84,19 @@ type taskRow struct {
 	Failures        int              `json:"failures,omitempty"`
 	Last            *task.RunSummary `json:"last,omitempty"`
 	Removed         time.Time        `json:"removed,omitzero"`
+	Health          *task.Health     `json:"health,omitempty"`
 }
 
 func (r taskRow) memory() task.Memory {
 	return task.Memory{
 		LastSlot: r.LastSlot, LastEnd: r.LastEnd, LastSuccess: r.LastSuccess, LastSuccessSlot: r.LastSuccessSlot,
-		Failures: r.Failures, Last: r.Last,
+		Failures: r.Failures, Last: r.Last, Health: r.Health,
 	}
 }
 
 func (h *past) row() taskRow {
 	m := h.memory
-	return taskRow{m.LastSlot, m.LastEnd, m.LastSuccess, m.LastSuccessSlot, m.Failures, m.Last, h.removed}
+	return taskRow{m.LastSlot, m.LastEnd, m.LastSuccess, m.LastSuccessSlot, m.Failures, m.Last, h.removed, m.Health}
 }
 
 // storedValue is a checkpoint value as its record holds it. A json.RawMessage would be made compact.

@@ -163,6 +163,7 @@ func remember(mem task.Memory, s task.Status) task.Memory {
 	raise(&mem.LastSuccess, s.LastSuccess)
 	raise(&mem.LastSuccessSlot, s.LastSuccessSlot)
 	mem.Failures = s.Failures
+	mem.Health = rememberHealth(mem.Health, s.Health)
 	if s.Last != nil {
 		mem.Last = s.Last
 		raise(&mem.LastEnd, s.Last.Ended)

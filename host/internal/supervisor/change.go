@@ -39,7 +39,7 @@ func rooted(d *task.Definition) task.Definition {
 	r.Schedule = task.Schedule{Overlap: d.Schedule.Overlap, MaxParallel: d.Schedule.MaxParallel}
 	r.Continuous.Restart, r.Continuous.Watchdog = task.Restart{}, task.Watchdog{}
 	r.AfterRun, r.Idle, r.DependsOn, r.Groups = nil, 0, nil, nil
-	r.Timeout, r.MaxTimeout, r.StuckAfter = 0, 0, 0
+	r.Timeout, r.MaxTimeout, r.StuckAfter, r.Alarm = 0, 0, 0, task.Alarm{}
 	r.Retry, r.Stop, r.OnInterrupt, r.Keep = task.Retry{}, task.Ladder{}, "", task.Keep{}
 	return r
 }

@@ -166,7 +166,8 @@ func (st *state) turnOn(now time.Time) {
 	st.failed, st.completed, st.crashLoop, st.backoff = nil, false, false, nil
 	st.restartAt, st.restarts, st.history = time.Time{}, 0, backoff.History{}
 	st.launchAt, st.launchErr, st.launchFails = time.Time{}, nil, 0
-	st.facts, st.skips, st.record = facts{}, 0, nil
+	st.facts, st.record = facts{}, nil
+	st.calmSlots(now)
 	st.lastSlot = latest(st.lastSlot, now)
 	st.refreshNextSlot()
 	st.runOnStart(now)
@@ -210,6 +211,7 @@ func (st *state) turnOff(s stop, now time.Time) bool {
 	moved, _ := st.stopAll(s, now)
 	ended := st.endWaiting(s.actor, "the task was stopped", now)
 	st.facts, st.record = facts{}, nil
+	st.calmSlots(now)
 	st.refreshNextSlot()
 	st.dirty = true
 	return changed || moved || len(ended) > 0
@@ -477,6 +479,7 @@ func (e booted) apply(st *state, now time.Time) {
 	st.lastSlot, st.lastEnd, st.startedAt = latest(m.LastSlot, time.Time{}), m.LastEnd, now
 	st.lastSuccess, st.lastSuccessSlot = m.LastSuccess, m.LastSuccessSlot
 	st.failures, st.last = m.Failures, m.Last
+	st.recallAlarms(m, now)
 	st.since, st.dirty = now, true
 	if st.lastSlot.IsZero() {
 		st.lastSlot = now

@@ -209,6 +209,7 @@ func (st *state) eachDeadline(by func(time.Time), now time.Time) {
 	if !st.slotHeld() {
 		by(st.nextSlot)
 	}
+	by(st.silentAt())
 	if st.mayKeepGoing() {
 		by(st.restartAt)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/taskhost/taskhost/host/internal/backoff"
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
@@ -18,6 +19,7 @@ func (st *state) expire(now time.Time) {
 	if p := st.hostPause; p != nil && passed(p.Until) {
 		st.hostPause, st.dirty = nil, true
 	}
+	st.expireAlarms(now)
 	for _, p := range st.procs {
 		st.processOverdue(p, now)
 	}
@@ -43,6 +45,9 @@ func (st *state) expireRun(r *run, now time.Time, passed func(time.Time) bool) {
 		} else {
 			st.stopRun(r, stop{stage: task.StageCancel, why: whyWatchdog, actor: hostActor, reason: whyWatchdog.text()}, now)
 		}
+	}
+	if at := st.steadyAt(r); passed(at) {
+		st.steady(r, now)
 	}
 	if at := st.stuckAt(r); passed(at) {
 		r.stuck, st.dirty = true, true
@@ -74,9 +79,29 @@ func (st *state) signBy(r *run) time.Time {
 	return r.sign.Add(limit)
 }
 
+// steadyAt is when the run of a continuous task that failed before has been well for long enough to count as a
+// success; zero is never.
+func (st *state) steadyAt(r *run) time.Time {
+	limit := st.def.Continuous.Restart.ResetAfter
+	if st.def.Mode != task.Continuous || limit == 0 || !r.entered || r.Stop != nil {
+		return time.Time{}
+	}
+	if st.failures == 0 && !st.crashLoop && !st.alarms.failing.on {
+		return time.Time{}
+	}
+	return r.began.Add(limit)
+}
+
+// steady forgets what was before the run.
+func (st *state) steady(r *run, now time.Time) {
+	st.failures, st.crashLoop, st.history, st.dirty = 0, false, backoff.History{}, true
+	st.alarms.failing = streak{}
+	st.tell("run", "steady", r.ID, "it has been at work for "+st.def.Continuous.Restart.ResetAfter.String()+" without a failure", now)
+}
+
 // stuckAt is when a run has been at work for suspiciously long; zero is never.
 func (st *state) stuckAt(r *run) time.Time {
-	if st.def.Mode == task.Continuous || st.def.StuckAfter == 0 || r.stuck {
+	if st.def.Mode == task.Continuous || st.def.StuckAfter == 0 || r.stuck || !st.def.Alarm.Stuck {
 		return time.Time{}
 	}
 	return r.began.Add(st.def.StuckAfter)
@@ -93,6 +118,7 @@ func (st *state) eachRunDeadline(r *run, by func(time.Time)) {
 		by(st.readyBy(r))
 		by(st.signBy(r))
 		by(st.stuckAt(r))
+		by(st.steadyAt(r))
 	case waitDue:
 		by(r.due)
 	case waitRetry:
@@ -133,38 +159,42 @@ func (st *state) health(now time.Time) task.Health {
 	if st.failed != nil {
 		reasons = append(reasons, *st.failed)
 	}
-	if st.failures > 0 && st.failed == nil {
-		text := "the last run " + pastTense(st.last)
-		if st.failures > 1 {
-			text = fmt.Sprintf("%d runs in a row failed; the last %s", st.failures, pastTense(st.last))
-		}
-		add("failing", text)
+	if st.alarms.failing.on && st.failed == nil {
+		add(task.ReasonFailing, st.failingText())
 	}
-	if st.crashLoop {
-		add("crash_loop", "it keeps failing and is tried again at the longest delay")
+	if st.crashLoop && st.def.Alarm.CrashLoop {
+		add(task.ReasonCrashLoop, "it keeps failing and is tried again at the longest delay; its log says why, and taskhost task start "+st.def.Name+" tries at once")
 	}
 	if st.launchFails > 0 {
 		text := "its process ended while it had no run"
 		if st.launchErr != nil {
 			text = st.launchErr.Error()
 		}
-		add("process", text)
+		add(task.ReasonProcess, text)
 	}
-	if st.skips >= overlapAlarm {
-		add("overlap", count(st.skips, "slot")+" in a row found the run before still at work")
-	}
+	st.countedReasons(add)
 	for _, r := range st.runs {
 		if r.stuck {
-			add("stuck", fmt.Sprintf("run %s has been at work since %s", r.ID, r.began.UTC().Format(time.RFC3339)))
+			add(task.ReasonStuck, fmt.Sprintf("run %s has been at work since %s; taskhost runs cancel %s ends it", r.ID, r.began.UTC().Format(time.RFC3339), r.ID))
 		}
 		if r.silent {
-			add("watchdog", fmt.Sprintf("run %s has given no sign of life since %s", r.ID, r.sign.UTC().Format(time.RFC3339)))
+			add(task.ReasonWatchdog, fmt.Sprintf("run %s has given no sign of life since %s", r.ID, r.sign.UTC().Format(time.RFC3339)))
 		}
 		if r.Stop != nil && r.Stop.Stage == task.StageKill && now.Sub(r.Stop.KillAt) > task.KillBound {
-			add("unkillable", fmt.Sprintf("run %s was killed, but its process has not ended", r.ID))
+			add(task.ReasonUnkillable, fmt.Sprintf("run %s was killed, but its process has not ended", r.ID))
 		}
 	}
 	return task.Health{OK: len(reasons) == 0, Reasons: reasons}
+}
+
+func (st *state) failingText() string {
+	switch {
+	case st.failures == 0:
+		return "its runs failed; it ends after more runs that succeed"
+	case st.failures == 1:
+		return "the last run " + pastTense(st.last)
+	}
+	return fmt.Sprintf("%d runs in a row failed; the last %s", st.failures, pastTense(st.last))
 }
 
 func pastTense(s *task.RunSummary) string {

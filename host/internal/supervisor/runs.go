@@ -85,7 +85,10 @@ func (st *state) advanceRun(r *run, now time.Time) {
 		r.phase = waitSeat
 	}
 	if r.phase == waitSeat && st.maySeat(r) {
-		r.seated, st.skips, st.dirty = true, 0, true
+		r.seated, st.dirty = true, true
+		if r.Trigger == task.TriggerSlot && len(r.Attempts) == 0 {
+			st.alarms.overlap.wellOnce(st.def.Alarm.Overlap)
+		}
 		st.enterGroups(r)
 	}
 	if r.phase == waitRetry && !r.due.After(now) && st.mayStart() {
@@ -191,6 +194,7 @@ func (st *state) enteredRun(p *process, e task.RunEntered, now time.Time) {
 	if r.Started.IsZero() {
 		r.Started = at
 	}
+	st.slotBegan(r, at)
 	if r.State == task.RunStarting {
 		r.State = task.RunRunning
 	}
@@ -372,6 +376,7 @@ func (st *state) account(r *run, now time.Time) {
 		summary.Error = r.Error.Message
 	}
 	st.last = summary
+	st.runCounted(r.Outcome)
 	switch {
 	case r.Outcome == task.OutcomeSucceeded:
 		st.failures = 0

@@ -555,12 +555,17 @@ func (s *sim) records() []string {
 	return out
 }
 
+// usualAlarms are those that a task has whose configuration says nothing of them, but for those that time brings.
+func usualAlarms() task.Alarm {
+	return task.Alarm{Failing: 1, Overlap: 3, Missed: 1, Late: 3, LateBy: 5 * time.Second, DeadLetters: 1, Stuck: true, CrashLoop: true}
+}
+
 // periodicTask is due every ten seconds on the whole ten.
 func periodicTask() task.Definition {
 	return task.Definition{Name: "sync", Block: "sync", Enabled: true, Plugin: "p", Type: "t", Mode: task.Periodic,
 		Schedule: task.Schedule{Every: 10 * time.Second, HasOffset: true, Overlap: task.OverlapSkip, CatchUp: task.CatchUp{Policy: task.CatchUpNone}},
 		Process:  task.ProcessAuto, Idle: time.Minute, StartTimeout: 30 * time.Second,
-		Retry: task.Retry{Attempts: 1}, Stop: task.Ladder{Drain: 10 * time.Second, Cancel: 5 * time.Second}, OnInterrupt: task.InterruptAuto}
+		Retry: task.Retry{Attempts: 1}, Stop: task.Ladder{Drain: 10 * time.Second, Cancel: 5 * time.Second}, OnInterrupt: task.InterruptAuto, Alarm: usualAlarms()}
 }
 
 func continuousTask() task.Definition {

@@ -7,9 +7,6 @@ import (
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
-// overlapAlarm is how many slots in a row overlap may skip before the task is degraded.
-const overlapAlarm = 3
-
 // fixedDelay reports whether the next slot counts from the end of the last run. Such
 // slots are never skipped: what holds the task up only moves them.
 func (st *state) fixedDelay() bool { return st.plan != nil && st.def.Schedule.HasAfter }
@@ -152,7 +149,6 @@ func (st *state) admit(r *run, now time.Time) {
 }
 
 func (st *state) dropForOverlap(r, blocking *run, now time.Time) {
-	st.skips++
 	st.forget(r)
 	st.noteSlots(task.SkippedOverlap, r.Slot, r.Slot, 1, blocking.ID, now)
 }
@@ -235,6 +231,7 @@ func (st *state) noteSlots(reason task.SlotReason, first, last time.Time, count 
 	st.record.First = earliest(st.record.First, first)
 	st.record.Last = latest(st.record.Last, last)
 	st.record.Count += count
+	st.slotsPassed(reason, count)
 	st.record.At = now
 	st.do(saveSlotEffect{*st.record})
 	st.dirty = true

@@ -43,9 +43,9 @@ type state struct {
 	lastSuccessSlot time.Time
 	last            *task.RunSummary
 	record          *task.SlotRecord // grows while slots share its reason
-	skips           int              // slots in a row that overlap kept from running
 	late            task.SlotReason  // why slots that passed unnoticed did so, for this event
 
+	alarms    alarms
 	failures  int // runs in a row
 	restarts  int
 	history   backoff.History

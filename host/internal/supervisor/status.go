@@ -26,6 +26,7 @@ func (st *state) show(now time.Time) {
 		st.word, st.since = word, now
 	}
 	st.shown = st.status(now)
+	st.tellAlarms(st.shown.Health.Reasons, now)
 	st.do(saveStatusEffect{&st.shown})
 }
 

@@ -347,6 +347,7 @@ func (st *state) finishClosing(now time.Time) {
 func (st *state) adopt(next definition, now time.Time) {
 	old := st.def
 	st.def, st.gen, st.plan = next.def, next.gen, next.plan
+	st.fitAlarms()
 	if !reflect.DeepEqual(old.Schedule, next.def.Schedule) || old.Mode != next.def.Mode {
 		st.lastSlot = latest(st.lastSlot, now)
 		st.startedAt = now

@@ -49,6 +49,7 @@ type Definition struct {
 	Timeout     time.Duration `json:"timeout,omitempty"`     // of one attempt; 0 is none
 	MaxTimeout  time.Duration `json:"max_timeout,omitempty"` // how far Extend may push it; 0 is no bound
 	StuckAfter  time.Duration `json:"stuck_after"`           // alarm only
+	Alarm       Alarm         `json:"alarm"`
 	Retry       Retry         `json:"retry"`
 	Stop        Ladder        `json:"stop"`
 	OnInterrupt OnInterrupt   `json:"on_interrupt"`

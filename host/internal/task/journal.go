@@ -31,8 +31,9 @@ type Memory struct {
 	LastSuccessSlot time.Time
 	Failures        int // in a row
 	Last            *RunSummary
-	Interrupted     []Run // in state RunQueued, to go on, oldest first: accepted or interrupted, and in no process
-	Live            []Run // in another state but ended: were in a process when the host died, to be recorded as lost
+	Health          *Health // as it was last shown; nil is ok
+	Interrupted     []Run   // in state RunQueued, to go on, oldest first: accepted or interrupted, and in no process
+	Live            []Run   // in another state but ended: were in a process when the host died, to be recorded as lost
 }
 
 // Values is what the runner reads and writes for author code. Implemented by store.
