@@ -22,6 +22,8 @@ type Config struct {
 	Logs    Logs
 	Plugins Plugins
 	Queues  Queues  // nil: there are none
+	Meter   Meter   // nil: nothing is counted
+	Health  Health  // nil: who answers is alive
 	Token   Token   // of TCP callers; the zero Token lets none in
 	Produce []Token // of TCP callers who post messages and do nothing else
 	Log     hclog.Logger

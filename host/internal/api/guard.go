@@ -64,6 +64,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	head := w.Header()
 	maps.Copy(head, guardHeader)
 	head.Set("X-Request-Id", r.id)
+	defer d.count(r, d.Now())
 	defer d.recover(r)
 	if !d.requests.take() {
 		d.refuse(r, busy("%d requests are being answered", cap(d.requests)))
@@ -103,6 +104,7 @@ func (d *door) admit(r *request) error {
 	if err != nil {
 		return err
 	}
+	r.row = row
 	switch {
 	case who.Role.may(row.role):
 		return nil
@@ -220,6 +222,7 @@ func (a *API) write(r *request, value any) {
 		}
 	}
 	if value == nil {
+		r.status = http.StatusNoContent
 		r.w.WriteHeader(http.StatusNoContent)
 		return
 	}
@@ -266,6 +269,7 @@ func (r *request) send(status int, media string, data []byte) {
 	http.NewResponseController(r.w).SetWriteDeadline(time.Now().Add(writeTime))
 	r.w.Header().Set("Content-Type", media)
 	r.w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+	r.status = status
 	r.w.WriteHeader(status)
 	r.w.Write(data)
 	http.NewResponseController(r.w).SetWriteDeadline(time.Time{})

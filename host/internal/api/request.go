@@ -36,6 +36,9 @@ type request struct {
 	q   url.Values
 
 	ingress bool // it came in by the ingress
+
+	row    route // of the table; the zero route until it is found
+	status int   // of the answer
 }
 
 // answer is a handler's value with another status than 200, or with headers.

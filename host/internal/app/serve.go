@@ -15,6 +15,7 @@ import (
 	"github.com/taskhost/taskhost/host/internal/config"
 	"github.com/taskhost/taskhost/host/internal/feed"
 	"github.com/taskhost/taskhost/host/internal/logs"
+	"github.com/taskhost/taskhost/host/internal/metrics"
 	"github.com/taskhost/taskhost/host/internal/process"
 	"github.com/taskhost/taskhost/host/internal/queue"
 	"github.com/taskhost/taskhost/host/internal/redact"
@@ -69,6 +70,7 @@ type host struct {
 
 	data     *dataDir
 	logs     *logs.Logs
+	metrics  *metrics.Metrics
 	feed     *feed.Feed
 	store    *store.SQLite
 	queues   *queue.Broker
@@ -87,7 +89,7 @@ type host struct {
 // an earlier host left behind is ended.
 func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error) {
 	c := l.Config
-	h := &host{options: o, config: c, started: time.Now(), feed: feed.New()}
+	h := &host{options: o, config: c, started: time.Now(), feed: feed.New(), metrics: metrics.New(o.Version)}
 	defer func() {
 		if err != nil {
 			h.close()
@@ -105,7 +107,7 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 	}
 	h.store, err = store.Open(h.data.join(storeFile), store.Options{
 		Keep: c.Host.Keep, KeepTotal: c.Host.KeepTotal.Runs, KeepBytes: c.Host.KeepTotal.Disk,
-		Publish: h.feed.Publish, Log: h.log.Named("store"),
+		Publish: h.feed.Publish, Committed: h.metrics.Committed, Log: h.log.Named("store"),
 	})
 	if err != nil {
 		return nil, err
@@ -125,19 +127,20 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 		Plugins:  l.catalog,
 		Version:  pluginView(c.Plugins).version,
 		LogLevel: cmp.Or(o.LogLevel, c.Host.LogLevel),
-		Logs:     h.logs.Sink,
-		Report:   func(name string, r task.Report) { h.fleet.Report(name, r) },
+		Logs:     func(name string) task.LogSink { return h.metrics.Sink(name, h.logs.Sink(name)) },
+		Report:   func(name string, r task.Report) { h.metrics.Report(name, r); h.fleet.Report(name, r) },
 		Log:      h.log.Named("runner"),
 	})
 	h.clock = alarm.New()
 	h.fleet = supervisor.New(supervisor.Config{
 		Engine:          h.runner,
-		Journal:         h.store,
+		Journal:         h.metrics.Journal(h.store),
 		Intake:          h.intake,
 		Timer:           func() supervisor.Timer { return h.clock.Timer() },
 		ShutdownTimeout: c.Host.ShutdownTimeout,
 		Log:             h.log,
 	})
+	h.readMetrics()
 	if h.token, err = api.LoadToken(h.data.join("admin.token")); err != nil {
 		return nil, err
 	}
@@ -155,6 +158,8 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 		Logs:    logView{h.logs},
 		Plugins: pluginView(c.Plugins),
 		Queues:  h.queues,
+		Meter:   h.metrics,
+		Health:  health{h},
 		Token:   api.NewToken("admin", h.token),
 		Produce: producers,
 		Log:     h.log.Named("api"),
@@ -185,6 +190,7 @@ func (h *host) run(ctx context.Context) error {
 	go func() { fleetDone <- h.fleet.Run(fleetCtx) }()
 
 	err = h.fleet.Apply(ctx, task.Generation{Number: 1, Digest: h.config.Digest, Tasks: h.config.Tasks, Groups: h.config.Groups, Queues: h.config.Queues, Applied: time.Now()})
+	h.metrics.Reloaded(err, time.Now())
 	if err == nil {
 		h.banner()
 		h.verbs.setReady()

@@ -41,6 +41,7 @@ var rules = []rule{
 	{"host/internal/store", []string{"host/internal/task"}, "calls no one"},
 	{"host/internal/store/storetest", []string{"host/internal/task", "host/internal/store"}, "what every store must pass"},
 	{"host/internal/feed", []string{"host/internal/task"}, "fan-out of what was committed"},
+	{"host/internal/metrics", []string{"host/internal/task"}, "counts what passes and reads what is: everything it reads is given to it"},
 	{"host/internal/logs", []string{"host/internal/task"}, "log files"},
 	{"host/internal/api", []string{"host/admin", "host/internal/task", "host/internal/feed", "host/internal/logs", "host/internal/catalog", "host/internal/schedule", "sdk/schema", "sdk/wire"}, "reads the store and the feed, commands the supervisor through interfaces of its own, never touches a process"},
 	{"host/internal/cli", []string{"host/admin", "sdk/schema"}, "speaks only the API; what it does without a host is given to it"},

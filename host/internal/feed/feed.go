@@ -26,6 +26,7 @@ type Feed struct {
 	mu      sync.Mutex
 	readers map[*Reader]struct{}
 	closed  bool
+	cut     uint64
 }
 
 // New makes a feed without readers.
@@ -37,6 +38,7 @@ func (f *Feed) Publish(events []task.Event) {
 	defer f.mu.Unlock()
 	for r := range f.readers {
 		if !r.offer(events) {
+			f.cut++
 			f.end(r, ErrLagged)
 		}
 	}
@@ -93,6 +95,13 @@ func (f *Feed) Readers() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.readers)
+}
+
+// Cut is how many readers fell behind and were cut.
+func (f *Feed) Cut() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.cut
 }
 
 // end cuts a reader; what it has not taken yet stays for it. The lock is held.

@@ -42,7 +42,9 @@ type line struct {
 	wakeAt int64 // when time alone brings something; 0 is never
 	dirty  bool
 
-	posted, duplicates, acked, failed, dropped, rejected uint64
+	posted, duplicates, acked, failed, dropped, rejected, buried uint64
+
+	waited func(time.Duration) // takes how long messages waited for their first handler; nil: nobody
 
 	drops  notice
 	deaths notice

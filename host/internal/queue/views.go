@@ -95,7 +95,7 @@ func (b *Broker) status(l *line) task.QueueStatus {
 		Ready:   l.counts[fresh] + l.counts[ready] + l.counts[suspect],
 		Delayed: l.counts[delayed], InFlight: l.counts[held] + l.counts[settling],
 		Dead: b.dead.of(l.spec.Name), Oldest: l.since(),
-		Posted: l.posted, Duplicate: l.duplicates, Acked: l.acked, Failed: l.failed, Dropped: l.dropped, Rejected: l.rejected,
+		Posted: l.posted, Duplicate: l.duplicates, Acked: l.acked, Failed: l.failed, Dropped: l.dropped, Rejected: l.rejected, Buried: l.buried,
 		Producers: slices.Clone(l.producers),
 	}
 	for _, c := range l.consumers {

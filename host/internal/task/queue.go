@@ -251,6 +251,7 @@ type QueueStatus struct {
 	Failed    uint64         `json:"failed_deliveries"` //
 	Dropped   uint64         `json:"dropped"`           // by overflow
 	Rejected  uint64         `json:"rejected"`          // by overflow
+	Buried    uint64         `json:"dead_lettered"`     // became dead letters
 	Consumers []ConsumerView `json:"consumers,omitempty"`
 	Producers []string       `json:"producers,omitempty"` // tasks with an output that is wired to it
 }
