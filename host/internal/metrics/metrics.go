@@ -9,7 +9,7 @@ import (
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
-// Sources are what a scrape reads. Each is quick and takes no disk.
+// Sources are what a scrape reads. Each is quick, and none waits for a write.
 type Sources struct {
 	Statuses    func() []task.Status // by task
 	Definitions func() []*task.Definition

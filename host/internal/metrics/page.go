@@ -102,6 +102,9 @@ func appendNumber(out []byte, v float64) []byte {
 	if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
 		return strconv.AppendInt(out, int64(v), 10)
 	}
+	if a := math.Abs(v); a > 1e-5 && a < 1e15 {
+		return strconv.AppendFloat(out, v, 'f', -1, 64)
+	}
 	return strconv.AppendFloat(out, v, 'g', -1, 64)
 }
 
