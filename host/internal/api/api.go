@@ -24,6 +24,7 @@ type Config struct {
 	Queues  Queues  // nil: there are none
 	Meter   Meter   // nil: nothing is counted
 	Health  Health  // nil: who answers is alive
+	Tracer  Tracer  // nil: requests have no spans
 	Token   Token   // of TCP callers; the zero Token lets none in
 	Produce []Token // of TCP callers who post messages and do nothing else
 	Log     hclog.Logger

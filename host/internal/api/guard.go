@@ -176,7 +176,8 @@ func (d *door) handle(row route, w http.ResponseWriter, req *http.Request) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	defer cancel(nil)
 	defer context.AfterFunc(d.closing, func() { cancel(context.Cause(d.closing)) })()
-	r.Request = req.WithContext(ctx)
+	defer d.begin(row, r)()
+	r.Request = req.WithContext(task.WithTraceParent(ctx, r.trace))
 	value, err := d.answer(row, r)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {

@@ -37,8 +37,9 @@ type request struct {
 
 	ingress bool // it came in by the ingress
 
-	row    route // of the table; the zero route until it is found
-	status int   // of the answer
+	row    route  // of the table; the zero route until it is found
+	status int    // of the answer
+	trace  string // W3C trace context that what it brings about belongs to; "" is none
 }
 
 // answer is a handler's value with another status than 200, or with headers.

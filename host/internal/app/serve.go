@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -23,6 +24,7 @@ import (
 	"github.com/taskhost/taskhost/host/internal/store"
 	"github.com/taskhost/taskhost/host/internal/supervisor"
 	"github.com/taskhost/taskhost/host/internal/task"
+	"github.com/taskhost/taskhost/host/internal/trace"
 )
 
 // ServeOptions say how to run the host.
@@ -71,6 +73,7 @@ type host struct {
 	data     *dataDir
 	logs     *logs.Logs
 	metrics  *metrics.Metrics
+	tracer   *trace.Tracer // nil: nobody wants traces
 	feed     *feed.Feed
 	store    *store.SQLite
 	queues   *queue.Broker
@@ -96,6 +99,9 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 		}
 	}()
 	h.log = newLog(o, c.Host.LogLevel, c.Host.LogFormat)
+	if h.tracer, err = trace.Open(ctx, os.Getenv, o.Version, h.log.Named("trace")); err != nil {
+		return nil, err
+	}
 	if h.data, err = openDataDir(c.Host.DataDir); err != nil {
 		return nil, err
 	}
@@ -123,7 +129,7 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 	h.runner = runner.New(runner.Config{
 		Launcher: redact.Launcher{Inner: h.launcher, Hide: c.Hide},
 		Values:   h.store,
-		Queues:   h.queues,
+		Queues:   h.tracer.Queues(h.queues),
 		Plugins:  l.catalog,
 		Version:  pluginView(c.Plugins).version,
 		LogLevel: cmp.Or(o.LogLevel, c.Host.LogLevel),
@@ -133,8 +139,8 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 	})
 	h.clock = alarm.New()
 	h.fleet = supervisor.New(supervisor.Config{
-		Engine:          h.runner,
-		Journal:         h.metrics.Journal(h.store),
+		Engine:          h.tracer.Engine(h.runner),
+		Journal:         h.metrics.Journal(h.tracer.Journal(h.store)),
 		Intake:          h.intake,
 		Timer:           func() supervisor.Timer { return h.clock.Timer() },
 		ShutdownTimeout: c.Host.ShutdownTimeout,
@@ -160,6 +166,7 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 		Queues:  h.queues,
 		Meter:   h.metrics,
 		Health:  health{h},
+		Tracer:  h.requests(),
 		Token:   api.NewToken("admin", h.token),
 		Produce: producers,
 		Log:     h.log.Named("api"),
@@ -287,6 +294,7 @@ func (h *host) close() {
 	if h.data != nil {
 		h.data.close()
 	}
+	h.exportRest()
 }
 
 // newLog makes the host's own log; options win over the configuration.

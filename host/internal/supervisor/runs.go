@@ -171,6 +171,7 @@ func (st *state) begin(r *run, p *process, now time.Time) {
 		Deadline:     r.Deadline,
 		Input:        r.Input,
 		Actor:        r.Actor,
+		TraceParent:  r.TraceParent,
 	}
 	st.save(r) // first: see loop.claim
 	st.do(startRunEffect{p})
@@ -501,6 +502,7 @@ func (e followed) apply(st *state, now time.Time) {
 		return
 	}
 	r := st.newRun(task.TriggerAfterRun, now)
+	r.TraceParent = e.source.TraceParent
 	r.Source, r.Slot, r.Input = e.source.ID, e.source.Slot, json.RawMessage(e.source.Result)
 	r.phase, r.policy = waitSeat, task.OverlapQueue
 	st.accept(r, now)

@@ -78,7 +78,8 @@ type Message struct {
 	Crashes      int             `json:"crashes,omitempty"`       // of Attempts, those under which the process ended
 	NotBefore    time.Time       `json:"not_before,omitzero"`     // of its next delivery
 	LastError    string          `json:"last_error,omitempty"`
-	Size         int             `json:"size"` // of Body in bytes, also where Body is left out
+	Size         int             `json:"size"`                  // of Body in bytes, also where Body is left out
+	TraceParent  string          `json:"traceparent,omitempty"` // W3C trace context that it was posted in
 }
 
 // DeadReason says why a message was given up.
@@ -185,6 +186,8 @@ type EmitCommit struct {
 	Run     string
 	Outputs map[string]string
 	Ops     []Op
+
+	TraceParent string // of emits that have none
 }
 
 // Consumer is one process that handles messages. Its methods do not block and are safe for concurrent use.
@@ -270,6 +273,8 @@ type NewMessage struct {
 	Key    string
 	Body   json.RawMessage
 	Source string
+
+	TraceParent string // W3C trace context of who posts it
 }
 
 // Posted is what became of a posted message, durably.
