@@ -78,6 +78,7 @@ func (a *API) actOn(r *request, d task.Definition, c task.Command) (task.Reply, 
 	}
 	reply := task.Reply{}
 	if err == nil {
+		c.TraceParent = r.trace
 		reply, err = a.Fleet.Command(r.Context(), d.Name, c)
 	}
 	if err == nil {

@@ -25,6 +25,9 @@ type Config struct {
 	Plugins Plugins
 	Queues  Queues  // nil: there are none
 	Notices Notices // nil: nobody is told
+	Meter   Meter   // nil: nothing is counted
+	Health  Health  // nil: who answers is alive
+	Tracer  Tracer  // nil: requests have no spans
 	Token   Token   // of an admin; the zero Token lets none in
 	Produce []Token // of callers who post messages and do nothing else
 	Tokens  *access.Book

@@ -49,7 +49,7 @@ func (a *API) postBatch(r *request) (any, error) {
 	}
 	for i := range entries {
 		e := &entries[i]
-		e.Source = r.who.Name
+		e.Source, e.TraceParent = r.who.Name, r.trace
 		if e.err == nil {
 			e.err = e.check(in)
 		}

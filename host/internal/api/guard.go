@@ -64,6 +64,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	head := w.Header()
 	maps.Copy(head, guardHeader)
 	head.Set("X-Request-Id", r.id)
+	defer d.count(r, d.Now())
 	defer d.recover(r)
 	if !d.requests.take() {
 		d.refuse(r, busy("%d requests are being answered", cap(d.requests)))
@@ -105,6 +106,7 @@ func (d *door) admit(r *request) error {
 	if err := d.pace(r); err != nil {
 		return err
 	}
+	r.row = row
 	switch {
 	case who.Role == Anyone && (missing != nil || row.role != Anyone):
 		return d.stranger(who)
@@ -208,7 +210,8 @@ func (d *door) handle(row route, w http.ResponseWriter, req *http.Request) {
 	defer cancel(nil)
 	defer context.AfterFunc(d.closing, func() { cancel(context.Cause(d.closing)) })()
 	defer whileTrusted(r.who, d.Now, cancel)()
-	r.Request = req.WithContext(ctx)
+	defer d.begin(row, r)()
+	r.Request = req.WithContext(task.WithTraceParent(ctx, r.trace))
 	value, err := d.answer(row, r)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {
@@ -257,6 +260,7 @@ func (a *API) write(r *request, value any) {
 		}
 	}
 	if value == nil {
+		r.status = http.StatusNoContent
 		a.record(r, http.StatusNoContent, "", nil)
 		r.w.WriteHeader(http.StatusNoContent)
 		return
@@ -310,6 +314,7 @@ const small = 1 << 10
 
 // send writes a whole answer; a caller who does not take it is cut.
 func (r *request) send(status int, media string, data []byte) {
+	r.status = status
 	head := r.w.Header()
 	head.Set("Content-Type", media)
 	if len(data) <= small {

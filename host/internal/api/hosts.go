@@ -8,19 +8,6 @@ import (
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
-func (a *API) healthz(*request) (any, error) { return admin.Status{Status: "ok"}, nil }
-
-func (a *API) readyz(r *request) (any, error) {
-	if err := a.Host.Ready(); err != nil {
-		a.Log.Debug("not ready", "request", r.id, "err", err)
-		if r.who.Role == Anyone {
-			return nil, refuse("unready", "the host is not ready to work")
-		}
-		return nil, refuse("unready", "the host is not ready to work: %v", err)
-	}
-	return admin.Status{Status: "ok"}, nil
-}
-
 func (a *API) whoami(r *request) (any, error) {
 	w := admin.Whoami{
 		Name: r.who.Name, Role: r.who.Role.String(), Via: r.who.Via, Expires: admin.At(r.who.Expires),

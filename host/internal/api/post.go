@@ -48,7 +48,7 @@ func (a *API) postMessage(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := task.NewMessage{Source: r.who.Name, Clean: true}
+	m := task.NewMessage{Source: r.who.Name, Clean: true, TraceParent: r.trace}
 	if m.ID, err = messageID(r); err != nil {
 		return nil, err
 	}

@@ -66,6 +66,7 @@ var Codes = []Code{
 	{"busy", http.StatusTooManyRequests, "too many requests or streams go on", "try again after the seconds of Retry-After"},
 	{"internal", http.StatusInternalServerError, "the host made a mistake", "look into the host's log for the request id, and report it"},
 	{task.CodeMethodFailed, http.StatusBadGateway, "the method returned an error", "see the task's log"},
+	{"stalled", http.StatusServiceUnavailable, "the host makes no progress", "see its log; end it hard and start it anew if it stays so"},
 	{"unready", http.StatusServiceUnavailable, "the host is not ready to work", "GET /v1/host says more"},
 	{"store_unavailable", http.StatusServiceUnavailable, "the disk takes no writes, so nothing can be kept for good", "tasks go on; the store goes on by itself once the disk does"},
 	{task.CodeShutdown, http.StatusServiceUnavailable, "the host is shutting down", "wait until it is back"},

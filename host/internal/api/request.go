@@ -35,11 +35,13 @@ type request struct {
 	who Identity
 	q   url.Values
 
-	ingress  bool // it came in by the ingress
-	row      route
+	ingress  bool   // it came in by the ingress
+	row      route  // of the table; the zero route until it is found
 	admitted bool   // the guard has let it through
 	reason   string // that its body gives
 	outside  bool   // it was refused as lying outside the scope of the caller's token
+	status   int    // of the answer
+	trace    string // W3C trace context that what it brings about belongs to; "" is none
 }
 
 // answer is a handler's value with another status than 200, or with headers.

@@ -26,7 +26,10 @@ func (r route) takes(param string) bool {
 // routes is the whole admin API.
 var routes = []route{
 	{"GET", "/healthz", Anyone, "", false, (*API).healthz},
-	{"GET", "/readyz", Anyone, "", false, (*API).readyz},
+	{"GET", "/readyz", Anyone, "verbose", false, (*API).readyz},
+	{"GET", "/metrics", Viewer, "", false, (*API).metrics},
+	{"GET", "/debug/pprof", Admin, "", false, (*API).listProfiles},
+	{"GET", "/debug/pprof/{profile}", Admin, "seconds debug gc", true, (*API).profile},
 	{"GET", "/v1/openapi.json", Viewer, "", false, (*API).openapiJSON},
 	{"GET", "/v1/openapi.yaml", Viewer, "", false, (*API).openapiYAML},
 	{"GET", "/v1/whoami", Viewer, "", false, (*API).whoami},

@@ -193,7 +193,7 @@ func (a *API) startRun(r *request) (any, error) {
 		}
 	}
 	r.reason = q.Reason
-	c := task.Command{Verb: task.VerbRun, Actor: r.who.Name, Reason: q.Reason, Input: q.Input, At: q.At.Time}
+	c := task.Command{Verb: task.VerbRun, Actor: r.who.Name, TraceParent: r.trace, Reason: q.Reason, Input: q.Input, At: q.At.Time}
 	if q.Overlap != "" {
 		if c.Overlap, err = choice(task.CodeInvalid, "overlap", q.Overlap, overlaps); err != nil {
 			return nil, err
@@ -322,5 +322,5 @@ func (a *API) retryRun(r *request) (any, error) {
 	if _, err := a.definitionOf(r, run.Task); err != nil {
 		return nil, err
 	}
-	return a.startOnce(r, run.Task, task.Command{Verb: task.VerbRetry, Actor: r.who.Name, Reason: v.Reason, Retry: &run}, body)
+	return a.startOnce(r, run.Task, task.Command{Verb: task.VerbRetry, Actor: r.who.Name, TraceParent: r.trace, Reason: v.Reason, Retry: &run}, body)
 }

@@ -151,7 +151,7 @@ func (a *API) backfill(r *request) (any, error) {
 		return nil, refuse(task.CodeInvalid, "the span holds more than %d slots", maxBackfill).with("fill it in shorter parts")
 	}
 	out := admin.BackfillResult{Task: d.Name, DryRun: b.DryRun, Slots: []admin.Time{}, Runs: []admin.Run{}}
-	c := task.Command{Verb: task.VerbBackfill, Actor: r.who.Name, Reason: b.Reason, MaxParallel: max(b.MaxParallel, 1), DryRun: b.DryRun}
+	c := task.Command{Verb: task.VerbBackfill, Actor: r.who.Name, TraceParent: r.trace, Reason: b.Reason, MaxParallel: max(b.MaxParallel, 1), DryRun: b.DryRun}
 	for _, s := range found {
 		c.Slots = append(c.Slots, s.At)
 		out.Slots = append(out.Slots, admin.At(s.At))

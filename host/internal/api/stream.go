@@ -23,6 +23,7 @@ func (a *API) openStream(r *request, media string) (s *stream, done func(), err 
 	}
 	r.w.Header().Set("Content-Type", media)
 	r.w.Header().Set("X-Accel-Buffering", "no")
+	r.status = http.StatusOK
 	r.w.WriteHeader(http.StatusOK)
 	s = &stream{w: r.w, ctrl: http.NewResponseController(r.w)}
 	return s, done, s.flush()

@@ -22,7 +22,7 @@ func (g gates) Leave(ticket uint64) { g.h.fleet.Leave(ticket) }
 
 // openQueues finds the messages that earlier hosts left.
 func (h *host) openQueues(ctx context.Context) error {
-	h.queues = queue.New(queue.Config{Store: part{h.store, false}, Gate: gates{h}, Event: h.store.Event, Log: h.log.Named("queue")})
+	h.queues = queue.New(queue.Config{Store: part{h.store, false}, Gate: gates{h}, Event: h.store.Event, Waited: h.metrics.Waited, Log: h.log.Named("queue")})
 	h.queues.Define(h.config.Queues, h.config.Tasks)
 	if err := h.queues.Open(ctx); err != nil {
 		return fmt.Errorf("open the queues: %w", err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -15,6 +16,7 @@ import (
 	"github.com/taskhost/taskhost/host/internal/config"
 	"github.com/taskhost/taskhost/host/internal/feed"
 	"github.com/taskhost/taskhost/host/internal/logs"
+	"github.com/taskhost/taskhost/host/internal/metrics"
 	"github.com/taskhost/taskhost/host/internal/notify"
 	"github.com/taskhost/taskhost/host/internal/process"
 	"github.com/taskhost/taskhost/host/internal/queue"
@@ -23,6 +25,7 @@ import (
 	"github.com/taskhost/taskhost/host/internal/store"
 	"github.com/taskhost/taskhost/host/internal/supervisor"
 	"github.com/taskhost/taskhost/host/internal/task"
+	"github.com/taskhost/taskhost/host/internal/trace"
 )
 
 // ServeOptions say how to run the host.
@@ -70,6 +73,8 @@ type host struct {
 
 	data     *dataDir
 	logs     *logs.Logs
+	metrics  *metrics.Metrics
+	tracer   *trace.Tracer // nil: nobody wants traces
 	feed     *feed.Feed
 	store    *store.SQLite
 	queues   *queue.Broker
@@ -91,7 +96,7 @@ type host struct {
 // an earlier host left behind is ended.
 func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error) {
 	c := l.Config
-	h := &host{options: o, config: c, started: time.Now(), feed: feed.New()}
+	h := &host{options: o, config: c, started: time.Now(), feed: feed.New(), metrics: metrics.New(o.Version)}
 	defer func() {
 		if err != nil {
 			h.close()
@@ -99,6 +104,9 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 	}()
 	h.log = newLog(o, c.Host.LogLevel, c.Host.LogFormat)
 	h.manager = newManager(h.log)
+	if h.tracer, err = trace.Open(ctx, os.Getenv, o.Version, h.log.Named("trace")); err != nil {
+		return nil, err
+	}
 	if h.data, err = openDataDir(c.Host.DataDir); err != nil {
 		return nil, err
 	}
@@ -110,7 +118,7 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 	}
 	h.store, err = store.Open(h.data.join(storeFile), store.Options{
 		Keep: c.Host.Keep, KeepTotal: c.Host.KeepTotal.Runs, KeepBytes: c.Host.KeepTotal.Disk,
-		Publish: h.feed.Publish, Log: h.log.Named("store"),
+		Publish: h.feed.Publish, Committed: h.metrics.Committed, Log: h.log.Named("store"),
 	})
 	if err != nil {
 		return nil, err
@@ -126,23 +134,24 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 	h.runner = runner.New(runner.Config{
 		Launcher: redact.Launcher{Inner: h.launcher, Hide: c.Hide},
 		Values:   h.store,
-		Queues:   h.queues,
+		Queues:   h.tracer.Queues(h.queues),
 		Plugins:  l.catalog,
 		Version:  pluginView(c.Plugins).version,
 		LogLevel: cmp.Or(o.LogLevel, c.Host.LogLevel),
-		Logs:     h.logs.Sink,
-		Report:   func(name string, r task.Report) { h.fleet.Report(name, r) },
+		Logs:     func(name string) task.LogSink { return h.metrics.Sink(name, h.logs.Sink(name)) },
+		Report:   func(name string, r task.Report) { h.metrics.Report(name, r); h.fleet.Report(name, r) },
 		Log:      h.log.Named("runner"),
 	})
 	h.clock = alarm.New()
 	h.fleet = supervisor.New(supervisor.Config{
-		Engine:          h.runner,
-		Journal:         h.store,
+		Engine:          h.tracer.Engine(h.runner),
+		Journal:         h.metrics.Journal(h.tracer.Journal(h.store)),
 		Intake:          h.intake,
 		Timer:           func() supervisor.Timer { return h.clock.Timer() },
 		ShutdownTimeout: c.Host.ShutdownTimeout,
 		Log:             h.log,
 	})
+	h.readMetrics()
 	if err = h.openNotices(ctx); err != nil {
 		return nil, err
 	}
@@ -160,6 +169,9 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 		Plugins: pluginView(c.Plugins),
 		Queues:  h.queues,
 		Notices: noticeView{h.center},
+		Meter:   h.metrics,
+		Health:  health{h},
+		Tracer:  h.requests(),
 		Log:     h.log.Named("api"),
 	}
 	h.limits(&served)
@@ -190,6 +202,7 @@ func (h *host) run(ctx context.Context) error {
 	go func() { fleetDone <- h.fleet.Run(fleetCtx) }()
 
 	err = h.fleet.Apply(ctx, task.Generation{Number: 1, Digest: h.config.Digest, Tasks: h.config.Tasks, Groups: h.config.Groups, Queues: h.config.Queues, Applied: time.Now()})
+	h.metrics.Reloaded(err, time.Now())
 	if err == nil {
 		err = h.center.Start()
 		go h.countDead(apiCtx)
@@ -198,7 +211,7 @@ func (h *host) run(ctx context.Context) error {
 		h.banner()
 		h.verbs.setReady()
 		h.manager.ready(h.summary())
-		h.manager.guard(fleetCtx, h.clock.Timer(), h.alive)
+		h.manager.guard(fleetCtx, h.clock.Timer(), health{h}.Alive)
 		err = h.wait(ctx, fleetDone, served)
 		h.manager.stopping(h.config.Host.ShutdownTimeout)
 	}
@@ -216,12 +229,6 @@ func (h *host) run(ctx context.Context) error {
 	h.flush(ctx)
 	console.close()
 	h.log.Info("stopped", "after", time.Since(h.started).Round(time.Millisecond))
-	return err
-}
-
-// alive comes back when the scheduler does its work.
-func (h *host) alive(ctx context.Context) error {
-	_, err := h.fleet.Host(ctx)
 	return err
 }
 
@@ -311,6 +318,7 @@ func (h *host) close() {
 	if h.data != nil {
 		h.data.close()
 	}
+	h.exportRest()
 }
 
 // newLog makes the host's own log; options win over the configuration.

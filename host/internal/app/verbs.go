@@ -124,8 +124,11 @@ func (v *verbs) Shutdown(_ context.Context, mode task.StopMode, o task.Override)
 	return v.ask(mode, o.By), nil
 }
 
-// Ready says why the host is not ready to work; nil is ready.
-func (v *verbs) Ready() error {
+// running reports whether the tasks are up and none of the host's end has begun.
+func (v *verbs) running() bool { return v.phase() == nil }
+
+// phase says why the host as such is not ready; nil is ready.
+func (v *verbs) phase() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	switch {
@@ -133,6 +136,14 @@ func (v *verbs) Ready() error {
 		return errEnding
 	case !v.ready:
 		return errStarting
+	}
+	return nil
+}
+
+// Ready says why the host is not ready to work; nil is ready.
+func (v *verbs) Ready() error {
+	if err := v.phase(); err != nil {
+		return err
 	}
 	return errors.Join(v.host.store.Ready(), v.host.doors.audit.Err())
 }

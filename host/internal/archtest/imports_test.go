@@ -44,6 +44,8 @@ var rules = []rule{
 	{"host/internal/store", []string{"host/internal/task"}, "calls no one"},
 	{"host/internal/store/storetest", []string{"host/internal/task", "host/internal/store"}, "what every store must pass"},
 	{"host/internal/feed", []string{"host/internal/task"}, "fan-out of what was committed"},
+	{"host/internal/metrics", []string{"host/internal/task"}, "counts what passes and reads what is: everything it reads is given to it"},
+	{"host/internal/trace", []string{"host/internal/task"}, "stands before the contracts of task, and is in no part's way"},
 	{"host/internal/logs", []string{"host/internal/task"}, "log files"},
 	{"host/internal/api", []string{"host/admin", "host/internal/task", "host/internal/access", "host/internal/audit", "host/internal/feed", "host/internal/logs", "host/internal/catalog", "host/internal/schedule", "sdk/schema", "sdk/wire"}, "reads the store and the feed, commands the supervisor through interfaces of its own, never touches a process"},
 	{"host/internal/cli", []string{"host/admin", "sdk/schema"}, "speaks only the API; what it does without a host is given to it"},
@@ -93,6 +95,7 @@ var owners = []struct {
 	{"github.com/hashicorp/go-plugin", []string{"host/internal/process", "sdk/task", "sdk/internal/...", "sdk/tasktest", "host/internal/bench/bare"}, "its stock process handling has defects that must not leak"},
 	{"github.com/spf13/cobra", []string{"host/internal/cli"}, "only the CLI has commands"},
 	{"modernc.org/sqlite", []string{"host/internal/store"}, "whoever wants history asks the store"},
+	{"go.opentelemetry.io/otel", []string{"host/internal/trace"}, "whoever wants spans stands before a contract of task"},
 	{"net/http/pprof", nil, "profiling is not wired by import side effect"},
 }
 

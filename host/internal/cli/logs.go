@@ -71,12 +71,6 @@ func (a *app) logLine(r admin.LogRecord) {
 	a.line("%s %s %s", a.clock(r.At), level, text)
 }
 
-// eventText is an event's parts, those that it has.
-func eventText(e admin.Event) string {
-	parts := slices.DeleteFunc([]string{e.Topic, e.Kind, e.Task, e.Run, e.Text}, func(p string) bool { return p == "" })
-	return strings.Join(parts, "  ")
-}
-
 // fieldsText is the fields of a line as name=value, text without quotes where that is clear.
 func fieldsText(raw json.RawMessage) string {
 	var fields map[string]json.RawMessage
@@ -93,36 +87,4 @@ func fieldsText(raw json.RawMessage) string {
 		parts = append(parts, name+"="+value)
 	}
 	return strings.Join(parts, " ")
-}
-
-func (a *app) eventsCommand() *cobra.Command {
-	var q admin.EventQuery
-	c := &cobra.Command{
-		Use: "events", Short: "Show what changes, as it happens", Args: exactly(),
-		RunE: func(c *cobra.Command, _ []string) error {
-			api, err := a.host()
-			if err != nil {
-				return err
-			}
-			for e, err := range api.Events(c.Context(), q) {
-				if err != nil {
-					return err
-				}
-				err := a.emit(e, func() {
-					a.line("%s  %s", a.clock(e.At), admin.Printable(oneLine(eventText(e))))
-				})
-				if err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-	}
-	f := c.Flags()
-	f.StringVar(&q.Topic, "topic", "", "only task, run, slot, state, queue or host")
-	f.StringVar(&q.Task, "task", "", "only of this task")
-	f.Uint64Var(&q.After, "after", 0, "first those after this event")
-	f.BoolP("follow", "f", true, "go on with what comes; events always do")
-	f.MarkHidden("follow")
-	return c
 }

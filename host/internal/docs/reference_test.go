@@ -41,6 +41,7 @@ var references = []struct {
 	{"defaults.md", defaultsReference},
 	{"cli.md", cliReference},
 	{"api.md", apiReference},
+	{"metrics.md", metricsReference},
 	{"sdk.md", sdkReference},
 	{"plugins.md", pluginReference},
 }

@@ -26,6 +26,7 @@ type Feed struct {
 	mu      sync.Mutex
 	readers map[*Reader]struct{}
 	closed  bool
+	cut     uint64
 }
 
 // New makes a feed without readers.
@@ -37,6 +38,7 @@ func (f *Feed) Publish(events []task.Event) {
 	defer f.mu.Unlock()
 	for r := range f.readers {
 		if !r.offer(events) {
+			f.cut++
 			f.end(r, ErrLagged)
 		}
 	}
@@ -46,7 +48,7 @@ func (f *Feed) Publish(events []task.Event) {
 // for buffer events that it has not yet taken (at least one). The filter runs while
 // somebody publishes: it must be quick, and call neither the feed nor the store.
 func (f *Feed) Subscribe(filter func(task.Event) bool, buffer int) *Reader {
-	r := &Reader{feed: f, filter: filter, events: make(chan task.Event, max(buffer, 1))}
+	r := &Reader{feed: f, filter: filter, most: max(buffer, 1), wake: make(chan struct{}, 1)}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.readers[r] = struct{}{}
@@ -95,60 +97,107 @@ func (f *Feed) Readers() int {
 	return len(f.readers)
 }
 
+// Cut is how many readers fell behind and were cut.
+func (f *Feed) Cut() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.cut
+}
+
 // end cuts a reader; what it has not taken yet stays for it. The lock is held.
 func (f *Feed) end(r *Reader, why error) {
 	if _, there := f.readers[r]; !there {
 		return
 	}
 	delete(f.readers, r)
-	r.why = why
-	close(r.events)
+	r.cut(why)
 }
 
-// Reader is one subscription, for one goroutine.
+// Reader is one subscription, for one goroutine. What it has not taken grows with what comes, up to its buffer: a
+// thousand readers that keep up take little.
 type Reader struct {
 	feed   *Feed
 	filter func(task.Event) bool
-	events chan task.Event
-	why    error // set before events is closed
+	most   int
+	wake   chan struct{} // holds one token while there may be something to take
+
+	mu    sync.Mutex
+	queue []task.Event
+	head  int   // of queue, what was taken
+	why   error // set when nothing more comes
 }
+
+// spare is how many events of room a reader keeps while it has nothing to take.
+const spare = 16
 
 // offer reports whether all events that the reader wants had room.
 func (r *Reader) offer(events []task.Event) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	came := false
 	for _, e := range events {
 		if r.filter != nil && !r.filter(e) {
 			continue
 		}
-		select {
-		case r.events <- e:
-		default:
+		if len(r.queue)-r.head >= r.most {
 			return false
 		}
+		if len(r.queue) == cap(r.queue) && r.head > 0 {
+			r.queue, r.head = r.queue[:copy(r.queue, r.queue[r.head:])], 0
+		}
+		r.queue, came = append(r.queue, e), true
+	}
+	if came {
+		r.rouse()
 	}
 	return true
+}
+
+// cut says that nothing more comes.
+func (r *Reader) cut(why error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.why = why
+	r.rouse()
+}
+
+func (r *Reader) rouse() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take takes the next event; none is there when both results are zero.
+func (r *Reader) take() (e task.Event, ok bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.head == len(r.queue) {
+		return task.Event{}, false, r.why
+	}
+	e = r.queue[r.head]
+	r.queue[r.head] = task.Event{}
+	if r.head++; r.head == len(r.queue) {
+		if r.queue, r.head = r.queue[:0], 0; cap(r.queue) > spare {
+			r.queue = nil
+		}
+	}
+	return e, true, nil
 }
 
 // Next waits for the next event. After the last one before a cut it returns ErrLagged, after
 // Close ErrClosed, and ctx's error when that ends.
 func (r *Reader) Next(ctx context.Context) (task.Event, error) {
-	select {
-	case e, ok := <-r.events:
-		return r.got(e, ok)
-	default:
+	for {
+		if e, ok, err := r.take(); ok || err != nil {
+			return e, err
+		}
+		select {
+		case <-r.wake:
+		case <-ctx.Done():
+			return task.Event{}, ctx.Err()
+		}
 	}
-	select {
-	case e, ok := <-r.events:
-		return r.got(e, ok)
-	case <-ctx.Done():
-		return task.Event{}, ctx.Err()
-	}
-}
-
-func (r *Reader) got(e task.Event, ok bool) (task.Event, error) {
-	if !ok {
-		return task.Event{}, r.why
-	}
-	return e, nil
 }
 
 // Close ends the subscription. It may be called again, and by any goroutine.

@@ -3,6 +3,7 @@ package feed
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -158,5 +159,58 @@ func BenchmarkPublishTo1000WaitsOnOtherTasks(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		f.Publish(e)
+	}
+}
+
+func TestAThousandReadersThatKeepUpTakeLittle(t *testing.T) {
+	f := New()
+	defer f.Close()
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	readers := make([]*Reader, 1000)
+	for i := range readers {
+		readers[i] = f.Subscribe(nil, 1024)
+	}
+	for range 100 {
+		f.Publish([]task.Event{{Topic: "run"}, {Topic: "task"}})
+		for _, r := range readers {
+			for range 2 {
+				if _, err := r.Next(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if took := heap() - before; took > 2<<20 {
+		t.Errorf("1,000 readers take %d bytes, want at most 2 MiB", took)
+	}
+	runtime.KeepAlive(readers)
+}
+
+func TestAReaderThatTakesNothingHoldsNoMoreThanItsBuffer(t *testing.T) {
+	t.Parallel()
+	f := New()
+	r := f.Subscribe(nil, 100)
+	for i := range 1000 {
+		f.Publish([]task.Event{{Seq: uint64(i + 1)}})
+	}
+	if n := cap(r.queue); n > 200 {
+		t.Errorf("it has room for %d events", n)
+	}
+	for want := uint64(1); want <= 100; want++ {
+		if e, err := r.Next(t.Context()); err != nil || e.Seq != want {
+			t.Fatalf("event %d, %v; want %d", e.Seq, err, want)
+		}
+	}
+	if _, err := r.Next(t.Context()); !errors.Is(err, ErrLagged) {
+		t.Errorf("%v, want ErrLagged", err)
+	}
+	if f.Cut() != 1 || f.Readers() != 0 {
+		t.Errorf("%d cut, %d readers", f.Cut(), f.Readers())
 	}
 }

@@ -21,6 +21,7 @@ type book struct {
 	queue   []byte     // encoded lines without positions
 	lines   int64      // in queue
 	dropped map[string]int64
+	lost    int64       // lines in all, since the start of the host
 	timer   *time.Timer // of the next flush; nil when none is on its way
 	changed chan struct{}
 	closed  bool
@@ -76,6 +77,7 @@ func (b *book) drop(run string) {
 		run = ""
 	}
 	b.dropped[run]++
+	b.lost++
 }
 
 // schedule plans a flush. mu is held and no flush is on its way.
@@ -122,6 +124,7 @@ func (b *book) flush() error {
 		}
 		if lost := lines - written; lost > 0 {
 			b.dropped[""] += lost
+			b.lost += lost
 		}
 	}
 	close(b.changed)

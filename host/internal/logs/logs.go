@@ -136,6 +136,19 @@ func (l *Logs) book(name string) *book {
 	return b
 }
 
+// Dropped is how many lines of a task found no room on their way to the disk since the start of the host.
+func (l *Logs) Dropped(name string) int64 {
+	l.mu.Lock()
+	b := l.books[name]
+	l.mu.Unlock()
+	if b == nil {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lost
+}
+
 // existing returns the log of a task that has one, in memory or on disk.
 func (l *Logs) existing(name string) (*book, bool) {
 	l.mu.Lock()

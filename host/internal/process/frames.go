@@ -135,7 +135,7 @@ func operations(in []*taskv1.Op, refused error) ([]task.Op, error) {
 			continue
 		case *taskv1.Op_Emit:
 			e := o.Emit
-			out, raw = task.Op{Kind: task.OpEmit, Key: e.GetKey(), Output: e.GetOutput(), ID: e.GetId()}, e.GetValue()
+			out, raw = task.Op{Kind: task.OpEmit, Key: e.GetKey(), Output: e.GetOutput(), ID: e.GetId(), TraceParent: traceOf(e)}, e.GetValue()
 		default:
 			return nil, errors.New("this host does not know an operation of the commit: upgrade it, or rebuild the plugin with its SDK")
 		}
@@ -147,6 +147,14 @@ func operations(in []*taskv1.Op, refused error) ([]task.Op, error) {
 		ops = append(ops, out)
 	}
 	return ops, refused
+}
+
+// traceOf is the trace context that a plugin gives to a message; one that is none is left out.
+func traceOf(e *taskv1.Emit) string {
+	if text := e.GetTraceparent(); task.ValidTraceParent(text) {
+		return text
+	}
+	return ""
 }
 
 // jsonValue lets only JSON into the host: what is no JSON would break whoever writes it out.

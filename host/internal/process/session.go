@@ -166,7 +166,7 @@ func (s *session) StartRun(r task.RunStart) error {
 	err := s.send(&taskv1.HostFrame{Body: &taskv1.HostFrame_RunStart{RunStart: &taskv1.RunStart{
 		Run: r.Run, Attempt: uint32(r.Attempt), Trigger: string(r.Trigger),
 		Slot: nanos(r.Slot), PreviousSlot: nanos(r.PreviousSlot), LastSuccess: nanos(r.LastSuccess), Deadline: nanos(r.Deadline),
-		Input: r.Input, Values: values, Actor: r.Actor, Consume: wireConsume(r),
+		Input: r.Input, Values: values, Actor: r.Actor, Traceparent: r.TraceParent, Consume: wireConsume(r),
 	}}})
 	if err != nil {
 		return fmt.Errorf("start run %s: %w", r.Run, err)
@@ -187,7 +187,7 @@ func (s *session) Call(ctx context.Context, method string, input json.RawMessage
 		defer s.mu.Unlock()
 		delete(s.calls, id)
 	}()
-	call := &taskv1.MethodCall{Id: id, Method: method, Input: input}
+	call := &taskv1.MethodCall{Id: id, Method: method, Input: input, Traceparent: task.TraceParent(ctx)}
 	if deadline, ok := ctx.Deadline(); ok {
 		call.Timeout = int64(max(time.Until(deadline), 1))
 	}
@@ -215,7 +215,7 @@ func (s *session) Deliver(run string, ds []task.Delivery) error {
 	for i, d := range ds {
 		frame.Messages[i] = &taskv1.Delivery{
 			Tag: d.Tag, Queue: d.Message.Queue, Id: d.Message.ID, Key: d.Message.Key, Attempt: uint32(d.Attempt),
-			Posted: nanos(d.Message.Posted), Value: d.Message.Body, Alone: d.Alone,
+			Posted: nanos(d.Message.Posted), Value: d.Message.Body, Traceparent: d.Message.TraceParent, Alone: d.Alone,
 		}
 	}
 	if err := s.send(&taskv1.HostFrame{Body: &taskv1.HostFrame_Deliver{Deliver: frame}}); err != nil {

@@ -116,7 +116,7 @@ func TestASessionReportsWhatThePluginSendsInOrder(t *testing.T) {
 		"progress everything 3/7 half",
 		"published now 1",
 		"ready open",
-		"commit 1 everything [{Kind:save Key:a Value:[49] Output: ID:} {Kind:save_run Key:b Value:[50] Output: ID:} {Kind:delete Key:c Value:[] Output: ID:} {Kind:emit Key:k Value:[51] Output:pages ID:m}]",
+		"commit 1 everything [{Kind:save Key:a Value:[49] Output: ID: TraceParent:} {Kind:save_run Key:b Value:[50] Output: ID: TraceParent:} {Kind:delete Key:c Value:[] Output: ID: TraceParent:} {Kind:emit Key:k Value:[51] Output:pages ID:m TraceParent:}]",
 		"load 2 a",
 		"extend 3 everything 1s",
 		`ended everything succeeded  {"ok":true} observed=true`,

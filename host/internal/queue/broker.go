@@ -14,11 +14,12 @@ import (
 
 // Config is what a Broker works with.
 type Config struct {
-	Store task.QueueStore
-	Gate  task.Gate        // nil: there are no groups
-	Event func(task.Event) // takes what happens to queues; it may block a little, and may call the store. nil: nobody
-	Now   func() time.Time // nil: time.Now
-	Log   hclog.Logger     // nil: nowhere
+	Store  task.QueueStore
+	Gate   task.Gate                              // nil: there are no groups
+	Event  func(task.Event)                       // takes what happens to queues; it may block a little, and may call the store. nil: nobody
+	Waited func(queue string) func(time.Duration) // gives what takes how long its messages waited for their first handler; nil: nobody
+	Now    func() time.Time                       // nil: time.Now
+	Log    hclog.Logger                           // nil: nowhere
 }
 
 // lookEvery bounds how long a step of the clock, or a machine that was asleep, goes unnoticed.
@@ -143,6 +144,9 @@ func (b *Broker) line(name string) *line {
 	l := b.lines[name]
 	if l == nil {
 		l = newLine(name, &b.cache)
+		if b.cfg.Waited != nil {
+			l.waited = b.cfg.Waited(name)
+		}
 		b.lines[name] = l
 	}
 	return l

@@ -119,7 +119,7 @@ func (b *Broker) redriveStep(ctx context.Context, queue string, letters []letter
 	}
 	p, w := &put{}, &task.QueueWrite{}
 	for _, d := range dead[:fit] {
-		one, err := b.draft(t, task.NewMessage{Key: d.Key, Body: d.Body, Source: by}, false)
+		one, err := b.draft(t, task.NewMessage{Key: d.Key, Body: d.Body, Source: by, TraceParent: d.TraceParent}, false)
 		if err != nil {
 			return nil, err
 		}

@@ -45,13 +45,14 @@ type entry struct {
 	unsaved  bool // what is known of it is in the list of updates to write
 }
 
-// past is what is known of a message that was tried before.
+// past is what is known of a message that was tried before, or is part of a trace.
 type past struct {
 	notBefore    int64 // unix nanoseconds
 	crashes      int32
 	saved        int32 // attempts that the store knows
 	lastError    string
 	redrivenFrom string
+	trace        string // W3C trace context that it was posted in
 }
 
 func newEntry(l *line, m *task.Message) *entry {
@@ -59,8 +60,8 @@ func newEntry(l *line, m *task.Message) *entry {
 		line: l, seq: m.Seq, posted: m.Posted.UnixNano(), id: m.ID, key: m.Key, source: m.Source,
 		size: int32(m.Size), attempts: int32(m.Attempts), at: nowhere, ageAt: nowhere,
 	}
-	if m.Attempts > 0 || m.Crashes > 0 || m.LastError != "" || m.RedrivenFrom != "" || !m.NotBefore.IsZero() {
-		e.past = &past{crashes: int32(m.Crashes), saved: e.attempts, lastError: m.LastError, redrivenFrom: m.RedrivenFrom}
+	if m.Attempts > 0 || m.Crashes > 0 || m.LastError != "" || m.RedrivenFrom != "" || m.TraceParent != "" || !m.NotBefore.IsZero() {
+		e.past = &past{crashes: int32(m.Crashes), saved: e.attempts, lastError: m.LastError, redrivenFrom: m.RedrivenFrom, trace: m.TraceParent}
 		if !m.NotBefore.IsZero() {
 			e.past.notBefore = m.NotBefore.UnixNano()
 		}
@@ -90,6 +91,13 @@ func (e *entry) notBefore() int64 {
 	return e.past.notBefore
 }
 
+func (e *entry) trace() string {
+	if e.past == nil {
+		return ""
+	}
+	return e.past.trace
+}
+
 func (e *entry) saved() int32 {
 	if e.past == nil {
 		return 0
@@ -104,7 +112,7 @@ func (e *entry) message() task.Message {
 		Source: e.source, Attempts: int(e.attempts), Size: int(e.size),
 	}
 	if p := e.past; p != nil {
-		m.Crashes, m.LastError, m.RedrivenFrom = int(p.crashes), p.lastError, p.redrivenFrom
+		m.Crashes, m.LastError, m.RedrivenFrom, m.TraceParent = int(p.crashes), p.lastError, p.redrivenFrom, p.trace
 		if p.notBefore != 0 {
 			m.NotBefore = time.Unix(0, p.notBefore).UTC()
 		}

@@ -109,6 +109,9 @@ func (l *line) enter(c *consumer, tag uint64, now int64) {
 	}
 	h.entered = now
 	c.held[tag] = h
+	if l.waited != nil && h.entry.attempts == 0 {
+		l.waited(time.Duration(now - h.entry.posted))
+	}
 	h.entry.attempts++
 	if l.sweepAt == 0 {
 		l.sweepAt = now + int64(saveAfter)

@@ -42,8 +42,10 @@ type line struct {
 	wakeAt int64 // when time alone brings something; 0 is never
 	dirty  bool
 
-	in, out                                              meter // of posted and acked
-	posted, duplicates, acked, failed, dropped, rejected uint64
+	in, out                                                      meter // of posted and acked
+	posted, duplicates, acked, failed, dropped, rejected, buried uint64
+
+	waited func(time.Duration) // takes how long messages waited for their first handler; nil: nobody
 
 	drops  notice
 	deaths notice

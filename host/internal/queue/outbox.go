@@ -193,6 +193,7 @@ func (b *Broker) returned(t *trip, err error) {
 func (b *Broker) buried(u burial, now int64) {
 	l := u.entry.line
 	b.dead.stale()
+	l.buried++
 	b.tellDead(l, u.entry.id, u.reason, now)
 	l.remove(u.entry, now)
 	l.admit()

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -137,7 +138,7 @@ func (b *Broker) draft(t target, m task.NewMessage, remember bool) (draft, error
 		sum := sha256.Sum256(body)
 		d.remember, d.digest = t.idsFor, sum[:]
 	}
-	d.message = &task.Message{Queue: t.name, ID: m.ID, Key: m.Key, Body: body, Posted: now, Source: m.Source, Size: len(body)}
+	d.message = &task.Message{Queue: t.name, ID: m.ID, Key: m.Key, Body: body, Posted: now, Source: m.Source, Size: len(body), TraceParent: m.TraceParent}
 	return d, nil
 }
 
@@ -208,11 +209,11 @@ func (p *posting) wait() (task.Posted, error) {
 
 // Commit applies a commit of author code. See task.Queues.
 func (b *Broker) Commit(ctx context.Context, c task.EmitCommit) error {
-	source := "run " + c.Run
+	from := origin{source: "run " + c.Run, trace: c.TraceParent}
 	if c.Run == "" {
-		source = "task " + c.Task
+		from.source = "task " + c.Task
 	}
-	ops, p, err := b.split(c.Ops, c.Outputs, source, false)
+	ops, p, err := b.split(c.Ops, c.Outputs, from)
 	if err != nil {
 		return err
 	}
@@ -222,10 +223,16 @@ func (b *Broker) Commit(ctx context.Context, c task.EmitCommit) error {
 	return b.write(ctx, &task.QueueWrite{Task: c.Task, Run: c.Run, Ops: ops}, p, false)
 }
 
-// split makes messages of the emits among ops, and returns the rest; no put without emits. acked says that a message is
-// acknowledged in the same write: ids that are derived need no memory then, since they can come again only if the
-// whole write did not take effect.
-func (b *Broker) split(ops []task.Op, outputs map[string]string, source string, acked bool) (rest []task.Op, p *put, err error) {
+// origin is where a message that is emitted comes from. With acked a message is acknowledged in the same write: ids
+// that are derived need no memory then, since they can come again only if the whole write did not take effect.
+type origin struct {
+	source string
+	trace  string // W3C trace context of emits that have none
+	acked  bool
+}
+
+// split makes messages of the emits among ops, and returns the rest; no put without emits.
+func (b *Broker) split(ops []task.Op, outputs map[string]string, from origin) (rest []task.Op, p *put, err error) {
 	for i, op := range ops {
 		if op.Kind != task.OpEmit {
 			rest = append(rest, op)
@@ -234,7 +241,7 @@ func (b *Broker) split(ops []task.Op, outputs map[string]string, source string, 
 		if p == nil {
 			p = &put{}
 		}
-		d, err := b.emit(op, outputs, source, acked)
+		d, err := b.emit(op, outputs, from)
 		if err != nil {
 			return nil, nil, fmt.Errorf("operation %d of %d: %w", i+1, len(ops), err)
 		}
@@ -243,7 +250,7 @@ func (b *Broker) split(ops []task.Op, outputs map[string]string, source string, 
 	return rest, p, nil
 }
 
-func (b *Broker) emit(op task.Op, outputs map[string]string, source string, acked bool) (draft, error) {
+func (b *Broker) emit(op task.Op, outputs map[string]string, from origin) (draft, error) {
 	name := outputs[op.Output]
 	if name == "" {
 		return draft{}, &task.Error{Code: "output_not_wired", Detail: fmt.Sprintf("the output %q is not wired to a queue", op.Output), Remedy: fmt.Sprintf("give the task output %q { queue = … }", op.Output)}
@@ -253,7 +260,8 @@ func (b *Broker) emit(op task.Op, outputs map[string]string, source string, acke
 		return draft{}, err
 	}
 	derived := op.ID != "" && op.ID[0] == derivedID
-	return b.draft(t, task.NewMessage{ID: op.ID, Key: op.Key, Body: op.Value, Source: source}, !(acked && derived))
+	m := task.NewMessage{ID: op.ID, Key: op.Key, Body: op.Value, Source: from.source, TraceParent: cmp.Or(op.TraceParent, from.trace)}
+	return b.draft(t, m, !(from.acked && derived))
 }
 
 // write writes w with the messages of p, and waits until it is on the disk. polite writes wait for no room and drop nothing.

@@ -93,19 +93,19 @@ func (b *Broker) settlement(c *consumer, h task.Handled) (s *settle, err error) 
 		return nil, nil
 	}
 	s = &settle{consumer: c}
-	source := ""
+	from := origin{acked: true}
 	b.mu.Lock()
 	for _, m := range h.Messages {
 		if held, ok := c.held[m.Tag]; ok && (m.Status == task.StatusSucceeded || m.Status == task.StatusSkipped) {
-			source = "message " + held.entry.id
+			from.source, from.trace = "message "+held.entry.id, held.entry.trace()
 			break
 		}
 	}
 	b.mu.Unlock()
-	if source == "" {
+	if from.source == "" {
 		return nil, nil
 	}
-	s.ops, s.put, err = b.split(h.Ops, c.outputs, source, true)
+	s.ops, s.put, err = b.split(h.Ops, c.outputs, from)
 	for _, op := range h.Ops {
 		s.bytes += len(op.Value)
 	}

@@ -98,7 +98,7 @@ func (b *Broker) status(l *line) task.QueueStatus {
 		Delayed: l.counts[delayed], InFlight: l.counts[held] + l.counts[settling],
 		Dead: b.dead.of(l.spec.Name), Oldest: l.since(),
 		In: l.in.rate(now), Out: l.out.rate(now),
-		Posted: l.posted, Duplicate: l.duplicates, Acked: l.acked, Failed: l.failed, Dropped: l.dropped, Rejected: l.rejected,
+		Posted: l.posted, Duplicate: l.duplicates, Acked: l.acked, Failed: l.failed, Dropped: l.dropped, Rejected: l.rejected, Buried: l.buried,
 		Producers: slices.Clone(l.producers),
 	}
 	for _, c := range l.consumers {

@@ -38,6 +38,7 @@ type actor struct {
 // attempt is the run that a process is at.
 type attempt struct {
 	run     string
+	trace   string        // W3C trace context
 	handed  time.Time     // to the process
 	entered chan struct{} // closed when author code has been entered
 	saved   bool          // the run has run-scoped values
@@ -269,7 +270,7 @@ func (a *actor) startRun(start task.RunStart) {
 		a.log.Error("run is not started: its process is not free", "run", start.Run)
 		return
 	}
-	a.attempt = &attempt{run: start.Run, handed: time.Now(), entered: make(chan struct{})}
+	a.attempt = &attempt{run: start.Run, trace: start.TraceParent, handed: time.Now(), entered: make(chan struct{})}
 	a.mu.Unlock()
 	a.box.command(start)
 }

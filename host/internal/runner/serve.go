@@ -256,7 +256,15 @@ func (a *actor) apply(ctx context.Context, c commit) error {
 		case <-life.Done():
 		}
 	}()
-	return a.r.cfg.Queues.Commit(life, task.EmitCommit{Task: a.def.Name, Run: c.run, Outputs: a.def.Outputs, Ops: c.ops})
+	return a.r.cfg.Queues.Commit(life, task.EmitCommit{Task: a.def.Name, Run: c.run, Outputs: a.def.Outputs, Ops: c.ops, TraceParent: a.trace(c.run)})
+}
+
+// trace is the trace context of the live attempt, when it is of this run.
+func (a *actor) trace(run string) string {
+	if at := a.current(); at != nil && at.run == run {
+		return at.trace
+	}
+	return ""
 }
 
 // refusal says why a commit cannot be applied; "" when it can.

@@ -116,6 +116,7 @@ type storedMessage struct {
 	Source       string    `json:"source,omitempty"`
 	RedrivenFrom string    `json:"redriven_from,omitempty"`
 	Size         int       `json:"size"`
+	TraceParent  string    `json:"traceparent,omitempty"`
 }
 
 // storedTries is what became of a message so far; a message that nobody tried has none.
@@ -135,7 +136,7 @@ type storedDead struct {
 }
 
 func storeMessage(m *task.Message) storedMessage {
-	return storedMessage{m.Queue, m.ID, m.Key, m.Posted, m.Source, m.RedrivenFrom, len(m.Body)}
+	return storedMessage{m.Queue, m.ID, m.Key, m.Posted, m.Source, m.RedrivenFrom, len(m.Body), m.TraceParent}
 }
 
 func storeTries(u task.MessageUpdate) storedTries {
@@ -148,7 +149,7 @@ func triesOf(m *task.Message) storedTries {
 
 func (m storedMessage) message(seq uint64, t storedTries) task.Message {
 	return task.Message{
-		Seq: seq, Queue: m.Queue, ID: m.ID, Key: m.Key, Posted: m.Posted, Source: m.Source, RedrivenFrom: m.RedrivenFrom, Size: m.Size,
+		Seq: seq, Queue: m.Queue, ID: m.ID, Key: m.Key, Posted: m.Posted, Source: m.Source, RedrivenFrom: m.RedrivenFrom, Size: m.Size, TraceParent: m.TraceParent,
 		Attempts: t.Attempts, Crashes: t.Crashes, NotBefore: t.NotBefore, LastError: t.LastError,
 	}
 }

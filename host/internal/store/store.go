@@ -43,7 +43,10 @@ type Options struct {
 	Room      Room               // looks at the disk
 	Publish   func([]task.Event) // takes committed events in order; it must not block, call the store or keep the slice
 	Now       func() time.Time   // time.Now
-	Log       hclog.Logger       // what an operator should know; nowhere
+	// Committed takes how long a transaction took and how many writes it carried, or why it failed. The writer calls
+	// it: it must be quick and not call the store. nil: nobody wants to know.
+	Committed func(took time.Duration, writes int, err error)
+	Log       hclog.Logger // what an operator should know; nowhere
 }
 
 // Room tells how many bytes of the file system that a directory lies on can still be written, and its size.
@@ -67,6 +70,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Committed == nil {
+		o.Committed = func(time.Duration, int, error) {}
 	}
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()

@@ -128,6 +128,7 @@ func (s *SQLite) writeNext(ctx context.Context, w *writer) (*writer, load) {
 	if err == nil {
 		more, err = s.write(ctx, w, b)
 	}
+	s.opts.Committed(time.Since(began), b.writes(), err)
 	if err != nil {
 		s.failed(b, err)
 		if w != nil {

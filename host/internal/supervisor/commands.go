@@ -271,7 +271,7 @@ func (st *state) acceptAsked(r *run, c task.Command, now time.Time) error {
 	if c.Input != nil {
 		r.Input = c.Input
 	}
-	r.Actor, r.Reason, r.policy = c.Actor, c.Reason, c.Overlap
+	r.Actor, r.Reason, r.policy, r.TraceParent = c.Actor, c.Reason, c.Overlap, c.TraceParent
 	if c.At.After(now) {
 		r.NotBefore, r.due, r.phase = c.At, c.At, waitDue
 		if r.policy == "" {
@@ -332,7 +332,7 @@ func (st *state) backfill(c task.Command, now time.Time) error {
 	for _, slot := range c.Slots {
 		r := st.newRun(task.TriggerBackfill, now)
 		r.Slot, r.PreviousSlot = slot, st.plan.Previous(slot)
-		r.Actor, r.Reason, r.policy = c.Actor, c.Reason, task.OverlapQueue
+		r.Actor, r.Reason, r.policy, r.TraceParent = c.Actor, c.Reason, task.OverlapQueue, c.TraceParent
 		r.batch, r.batchMax, r.phase = batch, max(1, c.MaxParallel), waitSeat
 		if c.Input != nil {
 			r.Input = c.Input

@@ -98,7 +98,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	defer abandon()
 	f.ctx = loops
 	if memory, err := f.cfg.Journal.Recall(ctx, hostOverrides); err != nil {
-		f.cfg.Log.Error("cannot recall whether the host was paused", "error", err)
+		f.cfg.Log.Error("cannot recall whether the host was paused", "err", err)
 	} else {
 		f.hostPause = memory.Overrides.Paused
 	}

@@ -125,7 +125,7 @@ func (l *loop) recall(ctx context.Context) bool {
 			l.boot.memory = memory
 			return true
 		}
-		l.log.Error("cannot recall the task, trying again", "task", l.name, "error", err)
+		l.log.Error("cannot recall the task, trying again", "task", l.name, "err", err)
 		select {
 		case <-ctx.Done():
 			return false
@@ -236,7 +236,7 @@ func (l *loop) saveOverrides(ctx context.Context, e overridesEffect) {
 		}
 		err := l.fleet.cfg.Journal.SaveOverrides(context.WithoutCancel(ctx), l.name, e.overrides)
 		if err != nil {
-			l.log.Error("cannot save overrides", "task", l.name, "error", err)
+			l.log.Error("cannot save overrides", "task", l.name, "err", err)
 		}
 		if e.reply == nil {
 			return

@@ -174,6 +174,7 @@ func (st *state) begin(r *run, p *process, now time.Time) {
 		Deadline:     r.Deadline,
 		Input:        r.Input,
 		Actor:        r.Actor,
+		TraceParent:  r.TraceParent,
 	}
 	if st.claims(r) {
 		st.save(r) // first: see loop.claim
@@ -515,6 +516,7 @@ func (e followed) apply(st *state, now time.Time) {
 		return
 	}
 	r := st.newRun(task.TriggerAfterRun, now)
+	r.TraceParent = e.source.TraceParent
 	r.Source, r.Slot, r.Input = e.source.ID, e.source.Slot, json.RawMessage(e.source.Result)
 	r.phase, r.policy = waitSeat, task.OverlapQueue
 	st.accept(r, now)

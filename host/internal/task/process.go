@@ -120,6 +120,7 @@ type RunStart struct {
 	Input        json.RawMessage
 	Values       map[string]json.RawMessage // run-scoped values of earlier attempts
 	Actor        string
+	TraceParent  string        // W3C trace context that author code is in
 	Consume      *Consume      // the run handles messages
 	Timeout      time.Duration // with Consume: of one message; 0 is none
 }
@@ -180,6 +181,8 @@ type Op struct {
 	Value  json.RawMessage
 	Output string // emit
 	ID     string // emit: message id, "" is derived
+
+	TraceParent string // emit: W3C trace context, "" is that of the run, in a handler that of its message
 }
 
 // OpKind says what an Op does.

@@ -78,7 +78,8 @@ type Message struct {
 	Crashes      int             `json:"crashes,omitempty"`       // of Attempts, those under which the process ended
 	NotBefore    time.Time       `json:"not_before,omitzero"`     // of its next delivery
 	LastError    string          `json:"last_error,omitempty"`
-	Size         int             `json:"size"` // of Body in bytes, also where Body is left out
+	Size         int             `json:"size"`                  // of Body in bytes, also where Body is left out
+	TraceParent  string          `json:"traceparent,omitempty"` // W3C trace context that it was posted in
 }
 
 // DeadReason says why a message was given up.
@@ -205,6 +206,8 @@ type EmitCommit struct {
 	Run     string
 	Outputs map[string]string
 	Ops     []Op
+
+	TraceParent string // of emits that have none
 }
 
 // Consumer is one process that handles messages. Its methods do not block and are safe for concurrent use.
@@ -273,6 +276,7 @@ type QueueStatus struct {
 	Failed    uint64         `json:"failed_deliveries"` //
 	Dropped   uint64         `json:"dropped"`           // by overflow
 	Rejected  uint64         `json:"rejected"`          // by overflow
+	Buried    uint64         `json:"dead_lettered"`     // became dead letters
 	Consumers []ConsumerView `json:"consumers,omitempty"`
 	Producers []string       `json:"producers,omitempty"` // tasks with an output that is wired to it
 }
@@ -292,6 +296,8 @@ type NewMessage struct {
 	Body   json.RawMessage
 	Source string
 	Clean  bool // Body is one JSON value without space around its parts: whoever posts has looked
+
+	TraceParent string // W3C trace context of who posts it
 }
 
 // Posted is what became of a posted message, durably.

@@ -136,6 +136,7 @@ type Run struct {
 	Digest       string          `json:"plugin_digest,omitempty"`
 	Deadline     time.Time       `json:"deadline,omitzero"` // of the attempt's timeout
 	Timeline     []Moment        `json:"timeline,omitempty"`
+	TraceParent  string          `json:"traceparent,omitempty"` // W3C trace context of what brought the run about
 }
 
 // Attempt is one try within a run.

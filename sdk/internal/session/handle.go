@@ -74,7 +74,7 @@ type Handle struct {
 // newRun makes the handle of one attempt.
 func newRun(i *instance, q *taskv1.RunStart) *Handle {
 	h := &Handle{inst: i, task: i.own.task, run: q.GetRun(), Start: q, stopping: make(chan struct{}), timeout: At(q.GetDeadline())}
-	h.ctx, h.cancel = context.WithCancelCause(context.Background())
+	h.ctx, h.cancel = context.WithCancelCause(WithTraceParent(context.Background(), q.GetTraceparent()))
 	if len(i.typ.Description.Outputs) > 0 {
 		saves, _ := strconv.ParseUint(string(q.GetValues()[wire.SavesKey]), 10, 64) // none is 0
 		h.ids = newIDs("run "+h.run, saves)

@@ -75,7 +75,7 @@ func (d *ids) name(ops []*taskv1.Op) (named []*taskv1.Op, taken []count) {
 }
 
 func withID(e *taskv1.Emit, id string) *taskv1.Op {
-	return &taskv1.Op{Op: &taskv1.Op_Emit{Emit: &taskv1.Emit{Output: e.GetOutput(), Value: e.GetValue(), Key: e.GetKey(), Id: id}}}
+	return &taskv1.Op{Op: &taskv1.Op_Emit{Emit: &taskv1.Emit{Output: e.GetOutput(), Value: e.GetValue(), Key: e.GetKey(), Id: id, Traceparent: e.GetTraceparent()}}}
 }
 
 // id makes the id of one message.

@@ -298,7 +298,7 @@ func (i *instance) call(q *taskv1.MethodCall) {
 func (i *instance) answer(method MethodFunc, q *taskv1.MethodCall) {
 	var result []byte
 	err := errExited
-	ctx, cancel := i.ctx, context.CancelFunc(func() {})
+	ctx, cancel := WithTraceParent(i.ctx, q.GetTraceparent()), context.CancelFunc(func() {})
 	if q.GetTimeout() > 0 {
 		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(q.GetTimeout()), ErrTimeout)
 	}

@@ -50,7 +50,7 @@ const Whole = -1
 func newWork(h *Handle, messages []*taskv1.Delivery, limit time.Duration) *Work {
 	w := &Work{handle: h, limit: limit}
 	w.Messages = append(w.single[:0], messages...)
-	w.ctx, w.cancel = context.WithCancelCause(h.ctx)
+	w.ctx, w.cancel = context.WithCancelCause(WithTraceParent(h.ctx, w.TraceParent()))
 	if limit > 0 {
 		w.until = time.Now().Add(limit)
 		w.timer = time.AfterFunc(limit, func() { w.cancel(ErrTimeout) })

@@ -2120,6 +2120,7 @@ type Emit struct {
 	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"` // JSON
 	Id            string                 `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`       // empty: derived from the run and the body
 	Key           string                 `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`
+	Traceparent   string                 `protobuf:"bytes,5,opt,name=traceparent,proto3" json:"traceparent,omitempty"` // W3C trace context; empty: that of the run, in a handler that of its message
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2178,6 +2179,13 @@ func (x *Emit) GetId() string {
 func (x *Emit) GetKey() string {
 	if x != nil {
 		return x.Key
+	}
+	return ""
+}
+
+func (x *Emit) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
 	}
 	return ""
 }
@@ -3380,12 +3388,13 @@ const file_task_proto_rawDesc = "" +
 	"\x02op\".\n" +
 	"\x04Save\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value\"V\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"x\n" +
 	"\x04Emit\x12\x16\n" +
 	"\x06output\x18\x01 \x01(\tR\x06output\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\tR\x02id\x12\x10\n" +
-	"\x03key\x18\x04 \x01(\tR\x03key\"(\n" +
+	"\x03key\x18\x04 \x01(\tR\x03key\x12 \n" +
+	"\vtraceparent\x18\x05 \x01(\tR\vtraceparent\"(\n" +
 	"\x04Load\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\"Y\n" +

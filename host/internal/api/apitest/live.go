@@ -40,6 +40,7 @@ type Live struct {
 	Store   *store.Memory
 	Feed    *feed.Feed
 	Queues  *Queues
+	Meter   *Meter
 	Unix    string // unix:PATH
 	TCP     string // 127.0.0.1:PORT
 	Ingress string // likewise, of the ingress
@@ -80,7 +81,7 @@ func Start(t testing.TB, dir string, change ...func(*api.Config)) *Live {
 
 // Serve is Start for callers without a testing.TB; stop ends it.
 func Serve(dir string, change ...func(*api.Config)) (l *Live, stop func() error, err error) {
-	l = &Live{Feed: feed.New(), Logs: &Logs{}, Host: &Host{}}
+	l = &Live{Feed: feed.New(), Logs: &Logs{}, Host: &Host{}, Meter: &Meter{}}
 	l.Store = store.NewMemory(store.Options{Publish: l.Feed.Publish, Now: func() time.Time { return Epoch }})
 	l.Fleet = newFleet(l.Store, Definitions(), QueueDefinitions())
 	l.Queues = NewQueues(QueueDefinitions())
@@ -88,7 +89,7 @@ func Serve(dir string, change ...func(*api.Config)) (l *Live, stop func() error,
 	l.Store.Publish("quick", "status", json.RawMessage("200"), Epoch)
 	c := api.Config{
 		Fleet: l.Fleet, Host: l.Host, Library: l.Store, Feed: l.Feed, Replay: l.Store, Logs: l.Logs, Plugins: Plugins{},
-		Queues: l.Queues, Notices: notices{}, Token: api.NewToken("admin", Token), Produce: []api.Token{api.NewProducerToken("shop", Producer)}, Log: hclog.NewNullLogger(), Now: func() time.Time { return Epoch },
+		Queues: l.Queues, Notices: notices{}, Meter: l.Meter, Health: l.Host, Token: api.NewToken("admin", Token), Produce: []api.Token{api.NewProducerToken("shop", Producer)}, Log: hclog.NewNullLogger(), Now: func() time.Time { return Epoch },
 	}
 	for _, f := range change {
 		f(&c)
@@ -243,8 +244,8 @@ type Host struct {
 	mu     sync.Mutex
 	paused *task.Override
 	state  string
-	// Unready, when set, is why the host is not ready.
-	Unready atomic.Pointer[string]
+	// Unready, when set, is why the host is not ready; Stalled, why it makes no progress.
+	Unready, Stalled atomic.Pointer[string]
 }
 
 var _ api.Host = (*Host)(nil)
