@@ -113,6 +113,8 @@ type run struct {
 	silent    bool          // longer than the watchdog allows, alarm only
 	stuck     bool
 	keptSaved bool // has run-scoped values
+
+	ownTimeout bool // of the live attempt: a person gave it one
 }
 
 // phase is what a run does, finer than task.RunState.

@@ -310,7 +310,7 @@ func (e defined) apply(st *state, now time.Time) {
 		return
 	}
 	next := e.definition
-	if st.closing == closingNone && !needsRestart(st.def, next.def) {
+	if st.closing == closingNone && Compare(st.def, next.def) != Restarted {
 		st.adopt(next, now)
 		return
 	}
@@ -347,6 +347,8 @@ func (st *state) finishClosing(now time.Time) {
 func (st *state) adopt(next definition, now time.Time) {
 	old := st.def
 	st.def, st.gen, st.plan = next.def, next.gen, next.plan
+	st.rearm(old, now)
+	st.outdate(old)
 	if !reflect.DeepEqual(old.Schedule, next.def.Schedule) || old.Mode != next.def.Mode {
 		st.lastSlot = latest(st.lastSlot, now)
 		st.startedAt = now
@@ -361,4 +363,37 @@ func (st *state) adopt(next definition, now time.Time) {
 	}
 	st.refreshNextSlot()
 	st.dirty = true
+}
+
+// rearm gives live attempts the timeout of a new definition, counted from their begin. Time that an attempt was
+// granted on top stays granted; one that was given a timeout of its own keeps that.
+func (st *state) rearm(old *task.Definition, now time.Time) {
+	if old.Timeout == st.def.Timeout || st.def.Consume != nil {
+		return
+	}
+	for _, r := range st.live() {
+		switch {
+		case r.Stop != nil || r.ownTimeout:
+			continue
+		case st.def.Timeout == 0:
+			r.Deadline = time.Time{}
+		case r.Deadline.IsZero():
+			r.Deadline = r.began.Add(st.def.Timeout)
+		default:
+			r.Deadline = r.Deadline.Add(st.def.Timeout - old.Timeout)
+		}
+		r.moment("timeout changed", "by the configuration", now)
+		st.save(r)
+	}
+}
+
+// outdate lets no run begin in a process of an earlier binary; the run that one is at finishes there.
+func (st *state) outdate(old *task.Definition) {
+	if old.Config.Digest == st.def.Config.Digest {
+		return
+	}
+	for _, p := range st.procs {
+		p.tainted = true
+	}
+	st.failed, st.launchErr, st.launchAt, st.launchFails = nil, nil, time.Time{}, 0
 }
