@@ -260,7 +260,7 @@ func (st *state) attemptEnded(r *run, v verdict, asked time.Duration, now time.T
 // resumes reports whether an interrupted run goes on at the next start.
 func (st *state) resumes(r *run) bool {
 	switch {
-	case st.closing == closingRemove:
+	case st.closing == closingRemove && st.heir == "":
 		return false
 	case st.def.OnInterrupt == task.InterruptResume:
 		return true

@@ -24,6 +24,7 @@ type state struct {
 	hostPause  *task.Override
 	draining   bool // the host drains: nothing new starts
 	closing    closing
+	heir       string    // with closingRemove: the name under which the task goes on
 	closed     bool      // the loop may end
 	shutdownBy time.Time // with closingShutdown
 

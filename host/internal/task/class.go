@@ -146,11 +146,12 @@ var PluginAttributes = []Attribute{
 	{"env", "", ClassRestart, "", "of the tasks that name it"},
 }
 
-// HostAttributes are the few of the host block that take effect without a new start of the host, through the tasks
-// that they are defaults of. All others are ClassHost.
+// HostAttributes are the few of the host block that take effect without a new start of the host, most of them through
+// the tasks that they are defaults of. All others are ClassHost.
 var HostAttributes = []Attribute{
 	{"plugin_dir", "PluginDir", ClassLive, "", "as far as a plugin is another one then"},
 	{"time_zone", "TimeZone", ClassLive, "", "of every cron that names none"},
+	{"shutdown_timeout", "ShutdownTimeout", ClassLive, "", ""},
 	{"keep", "Keep", ClassLive, "", "of every task that says nothing else"},
 }
 
