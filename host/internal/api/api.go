@@ -21,6 +21,7 @@ type Config struct {
 	Replay  Replay
 	Logs    Logs
 	Plugins Plugins
+	Configs Configs
 	Queues  Queues  // nil: there are none
 	Token   Token   // of TCP callers; the zero Token lets none in
 	Produce []Token // of TCP callers who post messages and do nothing else

@@ -79,6 +79,14 @@ var routes = []route{
 	{"GET", "/v1/overrides", Viewer, "", false, (*API).overrides},
 	{"GET", "/v1/events", Viewer, "topic task last_event_id", true, (*API).events},
 
+	{"GET", "/v1/config", Viewer, "", false, (*API).getConfig},
+	{"POST", "/v1/config/plan", Operator, "", false, (*API).planConfig},
+	{"POST", "/v1/config/apply", Admin, "", false, (*API).applyConfig},
+	{"POST", "/v1/config/rollback", Admin, "", false, (*API).rollbackConfig},
+	{"GET", "/v1/config/generations", Viewer, "", false, (*API).listGenerations},
+	{"GET", "/v1/config/generations/{generation}", Viewer, "", false, (*API).getGeneration},
+	{"GET", "/v1/config/generations/{generation}/diff", Viewer, "to", false, (*API).diffGenerations},
+
 	{"GET", "/v1/host", Viewer, "", false, (*API).getHost},
 	{"POST", "/v1/host/pause", Admin, "", false, (*API).pauseHost},
 	{"POST", "/v1/host/resume", Admin, "", false, (*API).resumeHost},

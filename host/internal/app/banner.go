@@ -15,7 +15,7 @@ func (h *host) banner() {
 	if len(c.Tasks) == 1 {
 		tasks = "1 task"
 	}
-	fmt.Fprintf(out, "taskhost %s · %s · generation 1 · %s\n", h.options.Version, strings.Join(h.options.Paths, ", "), tasks)
+	fmt.Fprintf(out, "taskhost %s · %s · generation %d · %s\n", h.options.Version, strings.Join(h.options.Paths, ", "), h.reloads.number(), tasks)
 	for _, addr := range h.listens {
 		if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 			fmt.Fprintf(out, "  api    socket %s   try: curl -s --unix-socket %s http://th/v1/tasks\n", path, path)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/taskhost/taskhost/host/internal/alarm"
 	"github.com/taskhost/taskhost/host/internal/api"
+	"github.com/taskhost/taskhost/host/internal/catalog"
 	"github.com/taskhost/taskhost/host/internal/config"
 	"github.com/taskhost/taskhost/host/internal/feed"
 	"github.com/taskhost/taskhost/host/internal/logs"
@@ -42,8 +43,9 @@ const flushBound = 5 * time.Second
 func Serve(ctx context.Context, o ServeOptions) error {
 	spareMemory()
 	start := newLog(o, "info", "text")
-	copies := func(dir string) string { return (&dataDir{path: dir}).join("plugins") }
-	loaded := load(ctx, o.Source, copies, digestKey, start)
+	loaded := load(ctx, o.Source, loading{key: digestKey, catalog: func(dir string) *catalog.Catalog {
+		return newCatalog((&dataDir{path: dir}).join("plugins"), o.Offline, start)
+	}})
 	if len(loaded.diags) > 0 {
 		if err := loaded.Render(o.Out, o.Color); err != nil {
 			return err
@@ -63,7 +65,7 @@ func Serve(ctx context.Context, o ServeOptions) error {
 // host holds the parts of a running host. Parts further down may use those further up.
 type host struct {
 	options ServeOptions
-	config  *config.Config
+	config  *config.Config // as the host was started with it; what holds now is with reloads
 	started time.Time
 	log     hclog.Logger
 
@@ -78,6 +80,9 @@ type host struct {
 	fleet    *supervisor.Fleet
 	api      *api.API
 	verbs    *verbs
+	reloads  *reloads
+	catalog  *catalog.Catalog
+	hides    hides
 	token    string
 	listens  []string // where the API is served, once it is
 	intakes  []string // where messages are taken, once they are
@@ -87,7 +92,8 @@ type host struct {
 // an earlier host left behind is ended.
 func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error) {
 	c := l.Config
-	h := &host{options: o, config: c, started: time.Now(), feed: feed.New()}
+	h := &host{options: o, config: c, started: time.Now(), feed: feed.New(), catalog: l.catalog}
+	h.hides.add(c.Hide, h.started)
 	defer func() {
 		if err != nil {
 			h.close()
@@ -110,20 +116,20 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range c.Tasks {
-		h.store.SetKeep(d.Name, d.Keep)
-		h.logs.SetQuota(d.Name, d.Keep.Logs)
+	if h.reloads, err = newReloads(ctx, h, l); err != nil {
+		return nil, err
 	}
+	h.keep(c.Tasks)
 	if err = h.openQueues(ctx); err != nil {
 		return nil, err
 	}
 	h.launcher = process.New(process.Config{RunDir: h.data.join("run"), Log: h.log.Named("process")})
 	h.runner = runner.New(runner.Config{
-		Launcher: redact.Launcher{Inner: h.launcher, Hide: c.Hide},
+		Launcher: redact.Launcher{Inner: h.launcher, Hide: h.hides.hide},
 		Values:   h.store,
 		Queues:   h.queues,
 		Plugins:  l.catalog,
-		Version:  pluginView(c.Plugins).version,
+		Version:  h.reloads.version,
 		LogLevel: cmp.Or(o.LogLevel, c.Host.LogLevel),
 		Logs:     h.logs.Sink,
 		Report:   func(name string, r task.Report) { h.fleet.Report(name, r) },
@@ -134,6 +140,7 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 		Engine:          h.runner,
 		Journal:         h.store,
 		Intake:          h.intake,
+		Rename:          h.rename,
 		Timer:           func() supervisor.Timer { return h.clock.Timer() },
 		ShutdownTimeout: c.Host.ShutdownTimeout,
 		Log:             h.log,
@@ -153,7 +160,8 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 		Feed:    h.feed,
 		Replay:  h.store,
 		Logs:    logView{h.logs},
-		Plugins: pluginView(c.Plugins),
+		Plugins: h.reloads,
+		Configs: h.reloads,
 		Queues:  h.queues,
 		Token:   api.NewToken("admin", h.token),
 		Produce: producers,
@@ -184,11 +192,12 @@ func (h *host) run(ctx context.Context) error {
 	fleetDone := make(chan error, 1)
 	go func() { fleetDone <- h.fleet.Run(fleetCtx) }()
 
-	err = h.fleet.Apply(ctx, task.Generation{Number: 1, Digest: h.config.Digest, Tasks: h.config.Tasks, Groups: h.config.Groups, Queues: h.config.Queues, Applied: time.Now()})
-	if err == nil {
+	if err = h.reloads.begin(ctx); err == nil {
 		h.banner()
 		h.verbs.setReady()
+		stopReloads := h.reloads.start(ctx)
 		err = h.wait(ctx, fleetDone, served)
+		stopReloads()
 	}
 	endFleet(context.Cause(ctx))
 	err = errors.Join(err, <-fleetDone)

@@ -139,7 +139,7 @@ func (a *app) root() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("host", a.serveCommand(), a.validateCommand(), a.fmtCommand(), a.hostCommand(), a.pluginCommand(), a.storeCommand())
+	add("host", a.serveCommand(), a.validateCommand(), a.fmtCommand(), a.planCommand(), a.reloadCommand(), a.configCommand(), a.hostCommand(), a.pluginCommand(), a.storeCommand())
 	add("use", a.statusCommand(), a.taskCommand(), a.runsCommand(), a.queueCommand(), a.logsCommand(), a.eventsCommand())
 	root.AddCommand(a.versionCommand())
 	return root

@@ -119,7 +119,7 @@ func (a *app) eventsCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&q.Topic, "topic", "", "only task, run, slot, state, queue or host")
+	f.StringVar(&q.Topic, "topic", "", "only task, run, slot, state, queue, config or host")
 	f.StringVar(&q.Task, "task", "", "only of this task")
 	f.Uint64Var(&q.After, "after", 0, "first those after this event")
 	f.BoolP("follow", "f", true, "go on with what comes; events always do")
