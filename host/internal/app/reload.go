@@ -287,7 +287,21 @@ func (r *reloads) load(ctx context.Context, generation int) (*held, Loaded, erro
 	if l.catalog == nil {
 		l.catalog = r.host.catalog
 	}
-	return r.hold(l), l, nil
+	next := r.hold(l)
+	if generation > 0 {
+		next.moveBack(r.now.Load().config)
+	}
+	return next, l, nil
+}
+
+// moveBack gives the tasks that have another name now the names that the files of an earlier generation have for them.
+func (h *held) moveBack(now *config.Config) {
+	var moves []task.Move
+	for _, m := range now.Moves {
+		moves = append(moves, task.Move{From: m.To, To: m.From})
+	}
+	h.config.Moves = append(moves, h.config.Moves...)
+	h.snapshot = h.snapshot.Moved(h.config.Moves)
 }
 
 // filesOf are the files of a generation.

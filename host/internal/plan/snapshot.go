@@ -45,6 +45,12 @@ func Of(c *config.Config, key []byte) Snapshot {
 	return s
 }
 
+// Moved is the snapshot with other moves. One whose names are not those of tasks that come and go does nothing.
+func (s Snapshot) Moved(moves []task.Move) Snapshot {
+	s.moves = moves
+	return s
+}
+
 // Encode is its form for keeping: without secrets.
 func (s Snapshot) Encode() ([]byte, error) { return json.Marshal(s) }
 
