@@ -273,16 +273,15 @@ func (r *reloads) load(ctx context.Context, generation int) (*held, Loaded, erro
 	case <-ctx.Done():
 		return nil, Loaded{}, ctx.Err()
 	}
-	l := load(ctx, r.host.options.Source, loading{
-		files:   files,
-		catalog: func(string) *catalog.Catalog { return r.host.catalog },
-		key:     func(string) ([]byte, error) { return r.key, nil },
-	})
+	l := r.loadStill(ctx, files)
 	if err := ctx.Err(); err != nil {
 		return nil, l, err
 	}
 	if l.Failed() {
 		return nil, l, &api.ConfigInvalid{Diagnostics: diagnosticsOf(l)}
+	}
+	if empty := emptied(r.now.Load().files, l.sources.Files()); len(empty) > 0 {
+		return nil, l, &api.ConfigInvalid{Diagnostics: empty}
 	}
 	if l.catalog == nil {
 		l.catalog = r.host.catalog
@@ -302,6 +301,60 @@ func (h *held) moveBack(now *config.Config) {
 	}
 	h.config.Moves = append(moves, h.config.Moves...)
 	h.snapshot = h.snapshot.Moved(h.config.Moves)
+}
+
+// rereads is how often files that change while they are read are read again.
+const rereads = 5
+
+// loadStill loads files, and again as long as somebody writes them meanwhile.
+func (r *reloads) loadStill(ctx context.Context, files []config.File) (l Loaded) {
+	source := r.host.options.Source
+	for range rereads {
+		l = load(ctx, source, loading{
+			files:   files,
+			catalog: func(string) *catalog.Catalog { return r.host.catalog },
+			key:     func(string) ([]byte, error) { return r.key, nil },
+		})
+		if files != nil || ctx.Err() != nil || len(drifted(l.sources.Files(), config.ReadAgain(source.Paths, source.VarFiles))) == 0 {
+			break
+		}
+	}
+	return l
+}
+
+// emptied finds files in which nothing is any more. Whoever empties a file on purpose can say so with a comment in it; one
+// that is just being written would take all its tasks away.
+func emptied(was, is []config.File) (found []admin.Diagnostic) {
+	for _, f := range is {
+		held := slices.ContainsFunc(was, func(old config.File) bool { return old.Path == f.Path && len(old.Text) > 0 })
+		if held && len(f.Text) == 0 {
+			found = append(found, admin.Diagnostic{
+				Severity: "error", File: f.Path, Line: 1, Column: 1, Summary: "the file is empty now; it may be about to be written",
+				Hint: "reload again when it is complete; to have nothing in it, leave a comment there",
+			})
+		}
+	}
+	return found
+}
+
+// drifted names the files that differ, came or went.
+func drifted(was, is []config.File) []string {
+	out := []string{}
+	known := map[string]string{}
+	for _, f := range was {
+		known[f.Path] = string(f.Text)
+	}
+	for _, f := range is {
+		if text, there := known[f.Path]; !there || text != string(f.Text) {
+			out = append(out, f.Path)
+		}
+		delete(known, f.Path)
+	}
+	for path := range known {
+		out = append(out, path)
+	}
+	slices.Sort(out)
+	return out
 }
 
 // filesOf are the files of a generation.
@@ -519,21 +572,10 @@ func (r *reloads) Plan(ctx context.Context, generation int) (admin.Plan, error) 
 
 // driftOf compares what is on the disk with what it was when it was read.
 func (r *reloads) driftOf(now *held) admin.Drift {
-	d := admin.Drift{Files: []string{}, Plugins: []string{}}
-	was := map[string]string{}
-	for _, f := range now.files {
-		was[f.Path] = string(f.Text)
+	d := admin.Drift{
+		Files:   drifted(now.files, config.ReadAgain(r.host.options.Paths, r.host.options.VarFiles)),
+		Plugins: []string{},
 	}
-	for _, f := range config.ReadAgain(r.host.options.Paths, r.host.options.VarFiles) {
-		if text, known := was[f.Path]; !known || text != string(f.Text) {
-			d.Files = append(d.Files, f.Path)
-		}
-		delete(was, f.Path)
-	}
-	for path := range was {
-		d.Files = append(d.Files, path)
-	}
-	slices.Sort(d.Files)
 	for _, p := range now.config.Plugins {
 		if digest, err := r.host.catalog.Hash(p.Origin); err != nil || digest != p.Digest {
 			d.Plugins = append(d.Plugins, p.Name)
