@@ -425,7 +425,7 @@ func (r *reloads) takeOver(ctx context.Context, old, next *held, c *catalog.Cata
 		}
 	}
 	h.hides.add(next.config.Hide, time.Now()) // before anything that knows the new secrets begins
-	h.keep(next.config.Tasks)
+	h.keep(old.config.Tasks, next.config.Tasks)
 	r.set(next)
 	h.queues.Define(next.config.Queues, next.config.Tasks)
 	if err := h.fleet.Apply(ctx, next.generation()); err != nil {
@@ -439,6 +439,10 @@ func (r *reloads) takeOver(ctx context.Context, old, next *held, c *catalog.Cata
 
 // remember keeps a generation: first its files, then its record, so that whatever has a record can be gone back to.
 func (r *reloads) remember(ctx context.Context, now *held) error {
+	now.applied.Binaries = nil
+	for _, p := range now.config.Plugins {
+		now.applied.Binaries = append(now.applied.Binaries, p.Digest)
+	}
 	text, err := now.snapshot.Encode()
 	if err == nil {
 		err = r.files.save(now.applied.Number, now.files)
@@ -458,7 +462,7 @@ func (r *reloads) retire(ctx context.Context) {
 		})
 	}
 	if err == nil {
-		err = r.prunePlugins(ctx, known)
+		err = r.prunePlugins(known)
 	}
 	if err != nil {
 		r.host.log.Warn("cannot remove what is left of old generations", "err", err)
@@ -466,26 +470,15 @@ func (r *reloads) retire(ctx context.Context) {
 }
 
 // prunePlugins keeps the copies of the plugins that a remembered generation or a live process uses.
-func (r *reloads) prunePlugins(ctx context.Context, known []task.Applied) error {
+func (r *reloads) prunePlugins(known []task.Applied) error {
 	keep := map[string]bool{}
+	for _, a := range append(known, r.now.Load().applied) {
+		for _, digest := range a.Binaries {
+			keep[digest] = true
+		}
+	}
 	for _, p := range r.now.Load().config.Plugins {
 		keep[p.Digest] = true
-	}
-	for _, a := range known {
-		_, text, found, err := r.host.store.Generation(ctx, a.Number)
-		if err != nil {
-			return err
-		}
-		if !found {
-			continue
-		}
-		s, err := plan.Decode(text)
-		if err != nil {
-			return fmt.Errorf("read generation %d: %w", a.Number, err)
-		}
-		for _, p := range s.Plugins {
-			keep[p.Digest] = true
-		}
 	}
 	for _, s := range r.host.store.Statuses() {
 		for _, p := range s.Processes {
@@ -534,9 +527,16 @@ func (r *reloads) Stats() ReloadStats {
 	return r.stats
 }
 
-// keep bounds what is remembered of tasks.
-func (h *host) keep(tasks []task.Definition) {
+// keep bounds what is remembered of tasks, of those alone whose bounds are not what they were: each makes the store look.
+func (h *host) keep(was, tasks []task.Definition) {
+	known := make(map[string]task.Keep, len(was))
+	for _, d := range was {
+		known[d.Name] = d.Keep
+	}
 	for _, d := range tasks {
+		if bounds, there := known[d.Name]; there && bounds == d.Keep {
+			continue
+		}
 		h.store.SetKeep(d.Name, d.Keep)
 		h.logs.SetQuota(d.Name, d.Keep.Logs)
 	}

@@ -119,7 +119,7 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 	if h.reloads, err = newReloads(ctx, h, l); err != nil {
 		return nil, err
 	}
-	h.keep(c.Tasks)
+	h.keep(nil, c.Tasks)
 	if err = h.openQueues(ctx); err != nil {
 		return nil, err
 	}

@@ -37,6 +37,7 @@ type bench struct {
 // rows are the lines of the table by number.
 var rows = []func(*bench, context.Context) ([]budget, error){
 	(*bench).dispatch, (*bench).launch, (*bench).punctuality, (*bench).footprint, (*bench).stopping, (*bench).queueing, (*bench).pipeline,
+	(*bench).reloading,
 }
 
 // atTenHertz is the host with many resident tasks at 10 Hz.

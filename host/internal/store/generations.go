@@ -74,8 +74,11 @@ func (s *SQLite) Generation(ctx context.Context, number int) (a task.Applied, sn
 
 func pack(b []byte) ([]byte, error) {
 	var out bytes.Buffer
-	z := gzip.NewWriter(&out)
-	_, err := z.Write(b)
+	z, err := gzip.NewWriterLevel(&out, gzip.BestSpeed) // tasks run meanwhile
+	if err != nil {
+		return nil, err
+	}
+	_, err = z.Write(b)
 	err = errors.Join(err, z.Close())
 	return out.Bytes(), err
 }

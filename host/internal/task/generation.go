@@ -25,4 +25,6 @@ type Applied struct {
 	Of      int             `json:"of,omitempty"`      // with HowRollback: whose files it was made of
 	Summary string          `json:"summary,omitempty"` // of the changes against the one before
 	Changes json.RawMessage `json:"changes,omitempty"` // each of them
+
+	Binaries []string `json:"binaries,omitempty"` // digests of the plugins that it uses
 }
