@@ -1,12 +1,9 @@
 package app
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,58 +85,12 @@ func newReloads(ctx context.Context, h *host, l Loaded) (*reloads, error) {
 	return r, nil
 }
 
-// rememberStart keeps the generation that the host begins with. It begins also when that cannot be kept.
-func (r *reloads) rememberStart(ctx context.Context, now *held, known []task.Applied) {
-	if len(known) > 0 && known[0].Number != now.applied.Number {
-		if _, text, found, err := r.host.store.Generation(ctx, known[0].Number); err == nil && found {
-			if before, err := plan.Decode(text); err == nil {
-				now.note(plan.Diff(before, now.snapshot))
-			}
-		}
-	}
-	if err := r.remember(ctx, now); err != nil {
-		r.host.log.Error("cannot keep the generation of the configuration; one cannot go back to it", "generation", now.applied.Number, "err", err)
-	}
-	r.retire(ctx)
-}
-
-// note keeps what has changed with a generation.
-func (h *held) note(changes any) {
-	text, err := json.Marshal(changes)
-	if err != nil {
-		panic("app: encode changes: " + err.Error()) // plain data always has a JSON form
-	}
-	h.applied.Changes = text
-	var said struct {
-		Summary string `json:"summary"`
-	}
-	_ = json.Unmarshal(text, &said)
-	h.applied.Summary = said.Summary
-}
-
-func (r *reloads) hold(l Loaded) *held {
-	return &held{config: l.Config, snapshot: plan.Of(l.Config, r.key), files: l.sources.Files(), plugins: pluginsOf(l.Config), pending: []admin.Changed{}}
-}
-
 func (r *reloads) set(now *held) {
 	for _, p := range now.config.Plugins {
 		r.versions.Store([2]string{p.Name, p.Digest}, p.Description.Version)
 	}
 	r.now.Store(now)
 }
-
-// version is that of a plugin, by name and the digest of its binary; "" when it is not known.
-func (r *reloads) version(name, digest string) string {
-	v, _ := r.versions.Load([2]string{name, digest})
-	text, _ := v.(string)
-	return text
-}
-
-// number is that of the generation that holds.
-func (r *reloads) number() int { return r.now.Load().applied.Number }
-
-// Plugins lists the plugins that the configuration uses.
-func (r *reloads) Plugins() []api.Plugin { return r.now.Load().plugins }
 
 // begin lets the tasks of the first configuration begin.
 func (r *reloads) begin(ctx context.Context) error {
@@ -257,162 +208,6 @@ func (r *reloads) replace(ctx context.Context, a api.Apply, how task.How) (admin
 	return admin.Applied{Changed: p.Changed, Generation: next.applied.Number, Plan: p}, nil
 }
 
-// load reads the configuration beside the one that holds, into the same data directory: the files as they are, or those of an
-// earlier generation.
-func (r *reloads) load(ctx context.Context, generation int) (*held, Loaded, error) {
-	var files []config.File
-	if generation > 0 {
-		var err error
-		if files, err = r.filesOf(ctx, generation); err != nil {
-			return nil, Loaded{}, err
-		}
-	}
-	select {
-	case r.loads <- struct{}{}:
-		defer func() { <-r.loads }()
-	case <-ctx.Done():
-		return nil, Loaded{}, ctx.Err()
-	}
-	l := r.loadStill(ctx, files)
-	if err := ctx.Err(); err != nil {
-		return nil, l, err
-	}
-	if l.Failed() {
-		return nil, l, &api.ConfigInvalid{Diagnostics: diagnosticsOf(l)}
-	}
-	if empty := emptied(r.now.Load().files, l.sources.Files()); len(empty) > 0 {
-		return nil, l, &api.ConfigInvalid{Diagnostics: empty}
-	}
-	if l.catalog == nil {
-		l.catalog = r.host.catalog
-	}
-	next := r.hold(l)
-	if generation > 0 {
-		next.moveBack(r.now.Load().config)
-	}
-	return next, l, nil
-}
-
-// moveBack gives the tasks that have another name now the names that the files of an earlier generation have for them.
-func (h *held) moveBack(now *config.Config) {
-	var moves []task.Move
-	for _, m := range now.Moves {
-		moves = append(moves, task.Move{From: m.To, To: m.From})
-	}
-	h.config.Moves = append(moves, h.config.Moves...)
-	h.snapshot = h.snapshot.Moved(h.config.Moves)
-}
-
-// rereads is how often files that change while they are read are read again.
-const rereads = 5
-
-// loadStill loads files, and again as long as somebody writes them meanwhile.
-func (r *reloads) loadStill(ctx context.Context, files []config.File) (l Loaded) {
-	source := r.host.options.Source
-	for range rereads {
-		l = load(ctx, source, loading{
-			files:   files,
-			catalog: func(string) *catalog.Catalog { return r.host.catalog },
-			key:     func(string) ([]byte, error) { return r.key, nil },
-		})
-		if files != nil || ctx.Err() != nil || len(drifted(l.sources.Files(), config.ReadAgain(source.Paths, source.VarFiles))) == 0 {
-			break
-		}
-	}
-	return l
-}
-
-// emptied finds files in which nothing is any more. Whoever empties a file on purpose can say so with a comment in it; one
-// that is just being written would take all its tasks away.
-func emptied(was, is []config.File) (found []admin.Diagnostic) {
-	for _, f := range is {
-		held := slices.ContainsFunc(was, func(old config.File) bool { return old.Path == f.Path && len(old.Text) > 0 })
-		if held && len(f.Text) == 0 {
-			found = append(found, admin.Diagnostic{
-				Severity: "error", File: f.Path, Line: 1, Column: 1, Summary: "the file is empty now; it may be about to be written",
-				Hint: "reload again when it is complete; to have nothing in it, leave a comment there",
-			})
-		}
-	}
-	return found
-}
-
-// drifted names the files that differ, came or went.
-func drifted(was, is []config.File) []string {
-	out := []string{}
-	known := map[string]string{}
-	for _, f := range was {
-		known[f.Path] = string(f.Text)
-	}
-	for _, f := range is {
-		if text, there := known[f.Path]; !there || text != string(f.Text) {
-			out = append(out, f.Path)
-		}
-		delete(known, f.Path)
-	}
-	for path := range known {
-		out = append(out, path)
-	}
-	slices.Sort(out)
-	return out
-}
-
-// filesOf are the files of a generation.
-func (r *reloads) filesOf(ctx context.Context, number int) ([]config.File, error) {
-	_, _, found, err := r.host.store.Generation(ctx, number)
-	if err != nil {
-		return nil, err
-	}
-	if !found {
-		return nil, unknownGeneration(number)
-	}
-	files, err := r.files.read(number)
-	if err != nil {
-		return nil, &task.Error{Code: api.CodeGenerationUnknown, Detail: fmt.Sprintf("the files of generation %d are not there any more: %v", number, err), Remedy: "bring the files themselves back to what they were, and reload"}
-	}
-	if files == nil {
-		files = []config.File{}
-	}
-	return files, nil
-}
-
-func diagnosticsOf(l Loaded) []admin.Diagnostic {
-	out := []admin.Diagnostic{}
-	for _, d := range l.Diagnostics() {
-		out = append(out, admin.Diagnostic(d))
-	}
-	return out
-}
-
-// planOf says what it means when next takes the place of old.
-func (r *reloads) planOf(old, next *held, l Loaded) admin.Plan {
-	snapshot := old.snapshot
-	p := plan.Make(snapshot, next.snapshot, plan.World{
-		Now: time.Now(),
-		Live: func(name string) []task.Run {
-			s, _ := r.host.store.Status(name)
-			return s.Running
-		},
-		Next: func(name string) time.Time {
-			s, _ := r.host.store.Status(name)
-			return s.NextSlot
-		},
-	})
-	p.Host = hostPending(r.host.config, next, r.key)
-	p.Generation, p.Digest = old.applied.Number, next.config.Digest
-	p.Changed = p.Changed || next.config.Digest != old.applied.Digest
-	p.ID = plan.ID(old.applied.Number, old.applied.Digest, next.config.Digest, p.Host)
-	p.Warnings = diagnosticsOf(l)
-	return p
-}
-
-// hostPending is what of the host block differs from what the host was started with.
-func hostPending(started *config.Config, next *held, key []byte) []admin.Changed {
-	was := plan.Of(&config.Config{Host: started.Host}, key)
-	is := plan.Of(&config.Config{Host: next.config.Host}, key)
-	return plan.Make(was, is, plan.World{}).Host
-}
-
 // takeOver lets next hold. Until it is remembered it fails without having changed anything.
 func (r *reloads) takeOver(ctx context.Context, old, next *held, c *catalog.Catalog) error {
 	h := r.host
@@ -435,57 +230,6 @@ func (r *reloads) takeOver(ctx context.Context, old, next *held, c *catalog.Cata
 	}
 	r.retire(ctx)
 	return nil
-}
-
-// remember keeps a generation: first its files, then its record, so that whatever has a record can be gone back to.
-func (r *reloads) remember(ctx context.Context, now *held) error {
-	now.applied.Binaries = nil
-	for _, p := range now.config.Plugins {
-		now.applied.Binaries = append(now.applied.Binaries, p.Digest)
-	}
-	text, err := now.snapshot.Encode()
-	if err == nil {
-		err = r.files.save(now.applied.Number, now.files)
-	}
-	if err == nil {
-		err = r.host.store.SaveGeneration(ctx, now.applied, text)
-	}
-	return err
-}
-
-// retire removes the files of generations, and the copies of plugins, that nobody needs any more.
-func (r *reloads) retire(ctx context.Context) {
-	known, err := r.host.store.Generations(ctx)
-	if err == nil {
-		err = r.files.retire(func(number int) bool {
-			return number == r.number() || slices.ContainsFunc(known, func(a task.Applied) bool { return a.Number == number })
-		})
-	}
-	if err == nil {
-		err = r.prunePlugins(known)
-	}
-	if err != nil {
-		r.host.log.Warn("cannot remove what is left of old generations", "err", err)
-	}
-}
-
-// prunePlugins keeps the copies of the plugins that a remembered generation or a live process uses.
-func (r *reloads) prunePlugins(known []task.Applied) error {
-	keep := map[string]bool{}
-	for _, a := range append(known, r.now.Load().applied) {
-		for _, digest := range a.Binaries {
-			keep[digest] = true
-		}
-	}
-	for _, p := range r.now.Load().config.Plugins {
-		keep[p.Digest] = true
-	}
-	for _, s := range r.host.store.Statuses() {
-		for _, p := range s.Processes {
-			keep[p.Digest] = true
-		}
-	}
-	return r.host.catalog.Prune(keep)
 }
 
 // report tells everybody what came of a reload.
@@ -556,118 +300,4 @@ func (h *host) rename(ctx context.Context, from, to string) error {
 		h.log.Warn("the log of a renamed task stays where it is", "task", to, "was", from, "err", err)
 	}
 	return nil
-}
-
-// Plan makes a plan of what the files say, or those of an earlier generation.
-func (r *reloads) Plan(ctx context.Context, generation int) (admin.Plan, error) {
-	if err := r.host.verbs.working(); err != nil {
-		return admin.Plan{}, err
-	}
-	next, l, err := r.load(ctx, generation)
-	if err != nil {
-		return admin.Plan{}, err
-	}
-	return r.planOf(r.now.Load(), next, l), nil
-}
-
-// driftOf compares what is on the disk with what it was when it was read.
-func (r *reloads) driftOf(now *held) admin.Drift {
-	d := admin.Drift{
-		Files:   drifted(now.files, config.ReadAgain(r.host.options.Paths, r.host.options.VarFiles)),
-		Plugins: []string{},
-	}
-	for _, p := range now.config.Plugins {
-		if digest, err := r.host.catalog.Hash(p.Origin); err != nil || digest != p.Digest {
-			d.Plugins = append(d.Plugins, p.Name)
-		}
-	}
-	return d
-}
-
-// Config says what holds.
-func (r *reloads) Config(context.Context) (admin.Config, error) {
-	now := r.now.Load()
-	a := now.applied
-	c := admin.Config{
-		Generation: a.Number, Digest: a.Digest, Applied: admin.At(a.At), How: string(a.How), By: a.By, Of: a.Of,
-		Files: []string{}, Drift: r.driftOf(now), Pending: now.pending, Plugins: []admin.PluginID{},
-		Tasks: len(now.config.Tasks), Groups: len(now.config.Groups), Queues: len(now.config.Queues),
-	}
-	for _, f := range now.files {
-		c.Files = append(c.Files, f.Path)
-	}
-	for _, p := range now.snapshot.Plugins {
-		c.Plugins = append(c.Plugins, admin.PluginID(p))
-	}
-	r.mu.Lock()
-	c.LastReload = r.last
-	r.mu.Unlock()
-	return c, nil
-}
-
-// Generations lists those that are remembered, the newest first.
-func (r *reloads) Generations(ctx context.Context) ([]admin.Generation, error) {
-	known, err := r.host.store.Generations(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the generations: %w", err)
-	}
-	out := make([]admin.Generation, 0, len(known))
-	for _, a := range known {
-		out = append(out, r.shown(a))
-	}
-	return out, nil
-}
-
-func (r *reloads) shown(a task.Applied) admin.Generation {
-	return admin.Generation{
-		Number: a.Number, Digest: a.Digest, Applied: admin.At(a.At), How: string(a.How), By: a.By, Reason: a.Reason, Of: a.Of,
-		Summary: a.Summary, Holds: a.Number == r.number(), Files: r.files.kept(a.Number),
-	}
-}
-
-// Generation is one of them with all that it says.
-func (r *reloads) Generation(ctx context.Context, number int) (admin.GenerationDetail, error) {
-	a, text, found, err := r.host.store.Generation(ctx, cmp.Or(number, r.number()))
-	if err == nil && !found {
-		err = unknownGeneration(number)
-	}
-	if err != nil {
-		return admin.GenerationDetail{}, err
-	}
-	d := admin.GenerationDetail{Generation: r.shown(a)}
-	if d.Config, err = plan.Shown(text); err != nil {
-		return d, fmt.Errorf("read generation %d: %w", number, err)
-	}
-	if len(a.Changes) > 0 {
-		d.Changes = &admin.GenerationDiff{}
-		if err := json.Unmarshal(a.Changes, d.Changes); err != nil {
-			return d, fmt.Errorf("read the changes of generation %d: %w", number, err)
-		}
-		d.Changes.To = a.Number
-	}
-	return d, nil
-}
-
-func unknownGeneration(number int) error {
-	return &task.Error{Code: api.CodeGenerationUnknown, Detail: fmt.Sprintf("there is no generation %d, or no longer", number), Remedy: "taskhost config generations lists those that are remembered"}
-}
-
-// Diff says how two generations differ.
-func (r *reloads) Diff(ctx context.Context, from, to int) (admin.GenerationDiff, error) {
-	var both [2]plan.Snapshot
-	for i, number := range []int{from, to} {
-		_, text, found, err := r.host.store.Generation(ctx, number)
-		if err == nil && !found {
-			err = unknownGeneration(number)
-		}
-		if err != nil {
-			return admin.GenerationDiff{}, err
-		}
-		if both[i], err = plan.Decode(text); err != nil {
-			return admin.GenerationDiff{}, fmt.Errorf("read generation %d: %w", number, err)
-		}
-	}
-	d := plan.Diff(both[0], both[1])
-	d.From, d.To = from, to
-	return d, nil
 }
