@@ -102,7 +102,7 @@ type Whoami struct {
 type Event struct {
 	Seq   uint64 `json:"seq"`
 	At    Time   `json:"at"`
-	Topic string `json:"topic"` // task, run, slot, state, queue, host; reset: some events are lost, read again
+	Topic string `json:"topic"` // task, run, slot, state, queue, config, host; reset: some events are lost, read again
 	Kind  string `json:"kind"`
 	Task  string `json:"task,omitempty"`
 	Run   string `json:"run,omitempty"`

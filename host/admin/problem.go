@@ -20,6 +20,8 @@ type Problem struct {
 	Depth     *int         `json:"depth,omitempty"` // with queue_full the messages in it
 	RequestID string       `json:"request_id"`
 	Errors    []FieldError `json:"errors,omitempty"`
+
+	Diagnostics []Diagnostic `json:"diagnostics,omitempty"` // with config_invalid
 }
 
 // FieldError is one thing that is wrong in a request, with its path ("input.urls[2]").
@@ -37,8 +39,11 @@ func (p *Problem) Error() string {
 	for _, e := range p.Errors {
 		text += fmt.Sprintf("\n  %s: %s", e.Path, e.Detail)
 	}
+	for _, d := range p.Diagnostics {
+		text += "\n" + d.Text()
+	}
 	if p.Remedy != "" {
-		if len(p.Errors) > 0 {
+		if len(p.Errors)+len(p.Diagnostics) > 0 {
 			text += "\n"
 		} else {
 			text += "; "

@@ -23,6 +23,7 @@ type Config struct {
 	Replay  Replay
 	Logs    Logs
 	Plugins Plugins
+	Configs Configs
 	Queues  Queues  // nil: there are none
 	Notices Notices // nil: nobody is told
 	Meter   Meter   // nil: nothing is counted

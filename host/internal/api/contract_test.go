@@ -162,6 +162,7 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	c.call(t, l, 202, "POST", "/v1/host/drain", "")
 	c.call(t, l, 202, "POST", "/v1/host/shutdown", `{"mode":"hard"}`)
 	c.queues(t, l)
+	c.configs(t, l)
 	c.call(t, l, 404, "GET", "/v1/tasks/nope", "")
 	c.call(t, l, 400, "GET", "/v1/tasks?limit=0", "")
 	c.call(t, l, 401, "GET", "/v1/host", "", "Authorization", "Bearer x")
@@ -210,4 +211,25 @@ func (c *contract) queues(t *testing.T, l *apitest.Live) {
 	c.call(t, l, 200, "POST", "/v1/queues/urls/redrive", `{"all":true}`)
 	c.call(t, l, 422, "POST", "/v1/queues/urls/purge", `{"confirm":"url"}`)
 	c.call(t, l, 200, "POST", "/v1/queues/urls/purge", `{"dead_letters":true,"confirm":"urls"}`)
+}
+
+// configs calls all that concerns the configuration.
+func (c *contract) configs(t *testing.T, l *apitest.Live) {
+	t.Helper()
+	c.call(t, l, 200, "GET", "/v1/config", "")
+	c.call(t, l, 200, "POST", "/v1/config/plan", "")
+	c.call(t, l, 200, "POST", "/v1/config/plan", `{"generation":1}`)
+	c.call(t, l, 412, "POST", "/v1/config/apply", "", "If-Match", `"7"`)
+	c.call(t, l, 412, "POST", "/v1/config/apply", `{"plan_id":"p_old"}`)
+	c.call(t, l, 200, "POST", "/v1/config/apply", `{"plan_id":"p_0","reason":"why"}`, "If-Match", `"1"`)
+	c.call(t, l, 422, "POST", "/v1/config/apply", `{"reason":"broken"}`)
+	c.call(t, l, 422, "POST", "/v1/config/rollback", `{}`)
+	c.call(t, l, 404, "POST", "/v1/config/rollback", `{"generation":9}`)
+	c.call(t, l, 200, "POST", "/v1/config/rollback", `{"generation":1,"reason":"why"}`, "If-Match", `"2"`)
+	c.call(t, l, 200, "GET", "/v1/config/generations", "")
+	c.call(t, l, 200, "GET", "/v1/config/generations/1", "")
+	c.call(t, l, 404, "GET", "/v1/config/generations/9", "")
+	c.call(t, l, 404, "GET", "/v1/config/generations/x", "")
+	c.call(t, l, 200, "GET", "/v1/config/generations/1/diff?to=2", "")
+	c.call(t, l, 200, "GET", "/v1/config/generations/1/diff", "")
 }

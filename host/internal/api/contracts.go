@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"time"
 
@@ -120,6 +121,49 @@ type Plugin struct {
 	Pinned      bool
 	Description wire.Description
 	Err         error
+}
+
+// Configs is what the API asks about the configuration, and what makes another one hold. Refusals are *task.Error and
+// *ConfigInvalid.
+type Configs interface {
+	Config(ctx context.Context) (admin.Config, error)
+	// Plan says what would come of the files as they are or, with a generation, of those of that one.
+	Plan(ctx context.Context, generation int) (admin.Plan, error)
+	Apply(ctx context.Context, a Apply) (admin.Applied, error)
+	Generations(ctx context.Context) ([]admin.Generation, error) // the newest first
+	Generation(ctx context.Context, number int) (admin.GenerationDetail, error)
+	Diff(ctx context.Context, from, to int) (admin.GenerationDiff, error)
+}
+
+// Apply asks for another configuration to hold.
+type Apply struct {
+	By           string
+	Reason       string
+	Plan         string // "" is any
+	IfGeneration int    // only while this one holds; 0 is any
+	Rollback     int    // to the files of this generation; 0 is as the files are
+}
+
+// ConfigInvalid is a configuration with errors.
+type ConfigInvalid struct{ Diagnostics []admin.Diagnostic }
+
+func (e *ConfigInvalid) Error() string {
+	errors, first := 0, ""
+	for _, d := range e.Diagnostics {
+		if d.Severity != "error" {
+			continue
+		}
+		if errors++; first == "" {
+			first = d.Summary
+			if d.File != "" {
+				first = fmt.Sprintf("%s:%d: %s", d.File, d.Line, d.Summary)
+			}
+		}
+	}
+	if errors > 1 {
+		first += fmt.Sprintf(" (and %d more)", errors-1)
+	}
+	return "the configuration has errors, nothing was changed: " + first
 }
 
 // Queues is what the API asks of the broker of queues. Refusals are *task.Error.

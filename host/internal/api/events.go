@@ -22,7 +22,7 @@ func (a *API) events(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	topics, err := choices(r, "topic", []string{"task", "run", "slot", "state", "queue", "host"})
+	topics, err := choices(r, "topic", []string{"task", "run", "slot", "state", "queue", "config", "host"})
 	if err != nil {
 		return nil, err
 	}

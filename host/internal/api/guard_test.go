@@ -20,7 +20,7 @@ import (
 type route struct{ method, path string }
 
 func allRoutes() []route {
-	fill := strings.NewReplacer("{task}", "quick", "{run}", "01kb3v0000000000000000000a", "{key}", "cursor", "{plugin}", "demo", "{method}", "echo", "{queue}", "urls", "{id}", "a", "{token}", "ci", "{profile}", "heap")
+	fill := strings.NewReplacer("{task}", "quick", "{run}", "01kb3v0000000000000000000a", "{key}", "cursor", "{plugin}", "demo", "{method}", "echo", "{queue}", "urls", "{id}", "a", "{token}", "ci", "{profile}", "heap", "{generation}", "1")
 	var all []route
 	for _, pattern := range api.Patterns() {
 		method, path, _ := strings.Cut(pattern, " ")

@@ -29,6 +29,7 @@ type caller struct {
 
 // way is a transport to a live API.
 type way struct {
+	socket  bool
 	name    string
 	base    string
 	ingress bool
@@ -92,7 +93,7 @@ func ways(t *testing.T, l *apitest.Live) []way {
 	}
 	socket, _ := strings.CutPrefix(l.Unix, "unix:")
 	all := []way{
-		{name: "unix", base: "http://th", peer: api.Admin, known: true, dial: func(ctx context.Context) (net.Conn, error) { return admin.DialUnix(ctx, socket) }},
+		{name: "unix", socket: true, base: "http://th", peer: api.Admin, known: true, dial: func(ctx context.Context) (net.Conn, error) { return admin.DialUnix(ctx, socket) }},
 		{name: "tcp", base: "http://" + l.TCP},
 		{name: "tls", base: "https://" + l.TLS, trust: trust},
 		{name: "ingress", base: "http://" + l.Ingress, ingress: true},
@@ -132,6 +133,8 @@ func wanted(c caller, w way, r api.RouteDoc) []int {
 	case !served:
 		return []int{404}
 	case !role.May(r.Role):
+		return []int{403}
+	case strings.HasPrefix(r.Path, "/debug/pprof") && !w.socket: // for admins on the machine itself
 		return []int{403}
 	case !c.scope.All() && within:
 		return []int{404} // the names that the test fills in lie outside

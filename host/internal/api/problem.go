@@ -41,6 +41,7 @@ var Codes = []Code{
 	{codeNotifierUnknown, http.StatusNotFound, "there is no such notifier", "taskhost notifiers list lists the notifiers"},
 	{task.CodeQueueUnknown, http.StatusNotFound, "there is no such queue, or none that the caller may post to", "taskhost queue list lists the queues"},
 	{task.CodeDeadUnknown, http.StatusNotFound, "there is no such dead letter, or no longer", "taskhost queue dead NAME lists the dead letters"},
+	{CodeGenerationUnknown, http.StatusNotFound, "there is no such generation of the configuration, or no longer", "taskhost config generations lists those that are remembered"},
 	{task.CodeMethodUnknown, http.StatusNotFound, "the task's type has no such method", "taskhost plugin describe NAME lists the methods"},
 	{"method_not_allowed", http.StatusMethodNotAllowed, "the route takes another HTTP method", "the Allow header names the methods"},
 	{task.CodeOverlap, http.StatusConflict, "a run is in the way", `wait for it, cancel it, or say "overlap": "queue"`},
@@ -50,13 +51,16 @@ var Codes = []Code{
 	{task.CodeFailed, http.StatusConflict, "the task has failed for good", "see its reason, mend it, then start it"},
 	{"run_live", http.StatusConflict, "the run has not ended, or a run of the task goes on", "wait for it, cancel it, or use force"},
 	{"run_ended", http.StatusConflict, "the run has ended", "retry it"},
+	{CodeReloadRunning, http.StatusConflict, "another reload is at work", "try again when it is done"},
 	{codeTaskGone, http.StatusGone, "the task is no longer in the configuration; its history stays", "taskhost runs list NAME shows its runs"},
-	{"version_conflict", http.StatusPreconditionFailed, "the value has another version than If-Match says", "read it again and decide anew"},
+	{CodePlanStale, http.StatusPreconditionFailed, "what would be applied is no longer what the plan showed", "plan again, and apply the new plan"},
+	{CodeVersionConflict, http.StatusPreconditionFailed, "the value has another version than If-Match says", "read it again and decide anew"},
 	{"host_unknown", http.StatusMisdirectedRequest, "the Host header does not name this host", "use the address that the host listens on"},
 	{"body_too_large", http.StatusRequestEntityTooLarge, "the body is larger than the route takes", "send less"},
 	{task.CodeMessageTooBig, http.StatusRequestEntityTooLarge, "the message is larger than a queue takes", "put the data elsewhere and post where it lies"},
 	{"body_type", http.StatusUnsupportedMediaType, "the body is not declared as JSON", "with curl write --json DATA in place of -d DATA, or send Content-Type: application/json"},
 	{task.CodeInvalid, http.StatusUnprocessableEntity, "the request asks for what cannot be", "mend what the detail names"},
+	{codeConfigInvalid, http.StatusUnprocessableEntity, "the files of the configuration have errors; nothing was changed", "mend what the diagnostics name; taskhost validate shows them, too"},
 	{"input_invalid", http.StatusUnprocessableEntity, "the input does not fit the type's schema", "taskhost plugin describe NAME shows the schema"},
 	{"message_invalid", http.StatusUnprocessableEntity, "the message does not fit the schema of the queue's consumers", "taskhost plugin describe NAME shows the schema"},
 	{task.CodeIDReused, http.StatusUnprocessableEntity, "the id came with another message before", "use a new id for a new message"},
@@ -86,15 +90,17 @@ func codeOf(name string) Code {
 
 // refusal is a problem in the making.
 type refusal struct {
-	code       string
-	detail     string
-	remedy     string
-	task, run  string
-	depth      *int // of the queue, with queue_full
-	fields     []admin.FieldError
-	outside    bool   // it lies outside the scope of the caller's token
-	allow      string // with method_not_allowed
-	retryAfter string
+	code      string
+	detail    string
+	remedy    string
+	task, run string
+	depth     *int // of the queue, with queue_full
+	fields    []admin.FieldError
+	outside   bool   // it lies outside the scope of the caller's token
+	allow     string // with method_not_allowed
+	// diagnostics of a configuration
+	diagnostics []admin.Diagnostic
+	retryAfter  string
 }
 
 func (r *refusal) Error() string { return r.detail }
@@ -120,6 +126,8 @@ func (a *API) problem(r *request, err error) (*admin.Problem, *refusal) {
 	if !foreseen {
 		if e, ok := errors.AsType[*task.Error](err); ok {
 			known = &refusal{code: e.Code, detail: e.Detail, remedy: e.Remedy, run: e.Run}
+		} else if e, ok := errors.AsType[*ConfigInvalid](err); ok {
+			known = &refusal{code: codeConfigInvalid, detail: e.Error(), diagnostics: e.Diagnostics}
 		} else if errors.Is(err, errClosing) {
 			known = refuse(task.CodeShutdown, "the host is shutting down")
 		} else if errors.Is(err, context.DeadlineExceeded) {
@@ -140,7 +148,7 @@ func (a *API) problem(r *request, err error) (*admin.Problem, *refusal) {
 	if p.Task == "" {
 		p.Task = r.PathValue("task")
 	}
-	p.Depth = known.depth
+	p.Depth, p.Diagnostics = known.depth, known.diagnostics
 	if name := r.PathValue("queue"); task.ValidName(name) {
 		p.Queue = name
 	}

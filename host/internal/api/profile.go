@@ -27,7 +27,7 @@ const (
 
 // profilesHere refuses who does not come by the socket: what stands in a profile is for who may log in to the machine.
 func profilesHere(r *request) error {
-	if r.who.Via != "unix" {
+	if !peerOf(r.Context()).unix {
 		return refuse("forbidden", "profiles are for admins on the Unix socket; %s came by %s", r.who.Name, r.who.Via).
 			with("ask on the machine itself: curl --unix-socket data/admin.sock http://host/debug/pprof/profile?seconds=10 -o cpu.pprof")
 	}

@@ -89,6 +89,14 @@ var routes = []route{
 	{"DELETE", "/v1/tokens/{token}", Admin, "", false, (*API).revokeToken},
 	{"GET", "/v1/audit", Admin, "actor task queue since limit cursor", false, (*API).listAudit},
 
+	{"GET", "/v1/config", Viewer, "", false, (*API).getConfig},
+	{"POST", "/v1/config/plan", Operator, "", false, (*API).planConfig},
+	{"POST", "/v1/config/apply", Admin, "", false, (*API).applyConfig},
+	{"POST", "/v1/config/rollback", Admin, "", false, (*API).rollbackConfig},
+	{"GET", "/v1/config/generations", Viewer, "", false, (*API).listGenerations},
+	{"GET", "/v1/config/generations/{generation}", Viewer, "", false, (*API).getGeneration},
+	{"GET", "/v1/config/generations/{generation}/diff", Viewer, "to", false, (*API).diffGenerations},
+
 	{"GET", "/v1/host", Viewer, "", false, (*API).getHost},
 	{"POST", "/v1/host/pause", Admin, "", false, (*API).pauseHost},
 	{"POST", "/v1/host/resume", Admin, "", false, (*API).resumeHost},

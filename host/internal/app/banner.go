@@ -10,11 +10,11 @@ import (
 
 // summary is the configuration in a few words.
 func (h *host) summary() string {
-	n := len(h.config.Tasks)
-	if n == 1 {
-		return "generation 1 · 1 task"
+	tasks := "1 task"
+	if n := len(h.reloads.now.Load().config.Tasks); n != 1 {
+		tasks = fmt.Sprintf("%d tasks", n)
 	}
-	return fmt.Sprintf("generation 1 · %d tasks", n)
+	return fmt.Sprintf("generation %d · %s", h.reloads.number(), tasks)
 }
 
 // banner says what was started and how to reach it.

@@ -47,26 +47,45 @@ func (l Loaded) Render(w io.Writer, color bool) error {
 	return config.Render(w, l.diags, l.sources, color)
 }
 
-// load reads a configuration. Plugin binaries are copied to where copies says, once the data
-// directory is known, and asked to describe themselves; nothing else is touched.
-func load(ctx context.Context, s Source, copies func(dataDir string) string, key func(dataDir string) ([]byte, error), log hclog.Logger) Loaded {
+// loading says how a configuration is read.
+type loading struct {
+	catalog func(dataDir string) *catalog.Catalog // called once the data directory is known
+	key     func(dataDir string) ([]byte, error)
+	files   []config.File // not nil: read in place of those that the Source names
+}
+
+// load reads a configuration. Plugin binaries are copied and asked to describe themselves; nothing else is touched.
+func load(ctx context.Context, s Source, how loading) Loaded {
 	var l Loaded
 	l.Config, l.diags, l.sources = config.Load(ctx, config.Options{
-		Paths: s.Paths, Vars: s.Vars, VarFiles: s.VarFiles, Offline: s.Offline, Unlocked: s.unlocked,
+		Paths: s.Paths, Vars: s.Vars, VarFiles: s.VarFiles, Files: how.files, Offline: s.Offline, Unlocked: s.unlocked,
 		Env: os.LookupEnv,
-		Key: key,
+		Key: how.key,
 		Plugins: func(h config.Host) config.Plugins {
-			dir := copies(h.DataDir)
-			l.catalog = catalog.New(catalog.Config{CopyDir: dir, CacheDir: filepath.Join(dir, "described"), Offline: s.Offline, Absent: s.absent, Log: log})
+			l.catalog = how.catalog(h.DataDir)
 			return l.catalog
 		},
 	})
 	return l
 }
 
+// catalog keeps copies of plugins and what they say of themselves below dir.
+func (s Source) catalog(dir string, log hclog.Logger) *catalog.Catalog {
+	return catalog.New(catalog.Config{CopyDir: dir, CacheDir: filepath.Join(dir, "described"), Offline: s.Offline, Absent: s.absent, Log: log})
+}
+
+// inCache keeps them in the user's cache directory, for who has no data directory.
+func (s Source) inCache(string) *catalog.Catalog {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = filepath.Join(os.TempDir(), "taskhost-cache")
+	}
+	return s.catalog(filepath.Join(cache, "taskhost", "plugins"), hclog.NewNullLogger())
+}
+
 // Validate reads and checks a configuration as Serve would, and starts no task. Copies of plugins
 // and what they say of themselves are kept in the user's cache directory.
 func Validate(ctx context.Context, s Source) (Loaded, error) {
 	s.absent = true
-	return load(ctx, s, cachedCopies, nil, hclog.NewNullLogger()), ctx.Err()
+	return load(ctx, s, loading{catalog: s.inCache}), ctx.Err()
 }

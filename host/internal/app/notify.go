@@ -51,7 +51,7 @@ func (h *host) openNotices(ctx context.Context) error {
 	log := h.log.Named("notify")
 	h.notices = queue.New(queue.Config{Store: part{h.store, true}, Event: h.lost, Log: log})
 	h.center = notify.New(notify.Config{
-		Store: h.store, Feed: h.feed, Queues: h.notices, Hide: h.config.Hide, Progress: h.progress, Log: log,
+		Store: h.store, Feed: h.feed, Queues: h.notices, Hide: h.hides.hide, Progress: h.progress, Log: log,
 		Alerted: func(name string, reasons []task.Reason) { h.fleet.Alerted(name, reasons) },
 	})
 	if err := h.center.Define(h.config.Blocks, h.config.Tasks); err != nil {

@@ -6,11 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
-
-	"github.com/hashicorp/go-hclog"
 
 	"github.com/taskhost/taskhost/host/internal/catalog"
 	"github.com/taskhost/taskhost/host/internal/config"
@@ -110,7 +107,7 @@ func HashPlugin(path string) (string, error) {
 // unlocked loads a configuration without regard to its lock file.
 func unlocked(ctx context.Context, s Source) (Loaded, error) {
 	s.unlocked = true
-	return load(ctx, s, cachedCopies, nil, hclog.NewNullLogger()), ctx.Err()
+	return load(ctx, s, loading{catalog: s.inCache}), ctx.Err()
 }
 
 // lockHere is the lock for these plugins on this machine. What an old lock says of other platforms holds as long as the
@@ -176,13 +173,4 @@ func compared(was, is string) PinState {
 		return PinSame
 	}
 	return PinChanged
-}
-
-// cachedCopies is where copies of plugins and what they say of themselves lie for who has no data directory.
-func cachedCopies(string) string {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = filepath.Join(os.TempDir(), "taskhost-cache")
-	}
-	return filepath.Join(cache, "taskhost", "plugins")
 }

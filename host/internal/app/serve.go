@@ -13,6 +13,7 @@ import (
 
 	"github.com/taskhost/taskhost/host/internal/alarm"
 	"github.com/taskhost/taskhost/host/internal/api"
+	"github.com/taskhost/taskhost/host/internal/catalog"
 	"github.com/taskhost/taskhost/host/internal/config"
 	"github.com/taskhost/taskhost/host/internal/feed"
 	"github.com/taskhost/taskhost/host/internal/logs"
@@ -46,8 +47,9 @@ const flushBound = 5 * time.Second
 func Serve(ctx context.Context, o ServeOptions) error {
 	spareMemory()
 	start := newLog(o, "info", "text")
-	copies := func(dir string) string { return (&dataDir{path: dir}).join("plugins") }
-	loaded := load(ctx, o.Source, copies, digestKey, start)
+	loaded := load(ctx, o.Source, loading{key: digestKey, catalog: func(dir string) *catalog.Catalog {
+		return o.Source.catalog((&dataDir{path: dir}).join("plugins"), start)
+	}})
 	if len(loaded.diags) > 0 {
 		if err := loaded.Render(o.Out, o.Color); err != nil {
 			return err
@@ -67,7 +69,7 @@ func Serve(ctx context.Context, o ServeOptions) error {
 // host holds the parts of a running host. Parts further down may use those further up.
 type host struct {
 	options ServeOptions
-	config  *config.Config
+	config  *config.Config // as the host was started with it; what holds now is with reloads
 	started time.Time
 	log     hclog.Logger
 
@@ -88,6 +90,9 @@ type host struct {
 	verbs    *verbs
 	manager  *manager
 	doors    doors
+	reloads  *reloads
+	catalog  *catalog.Catalog
+	hides    hides
 	listens  []string // where the API is served, once it is
 	intakes  []string // where messages are taken, once they are
 }
@@ -96,7 +101,8 @@ type host struct {
 // an earlier host left behind is ended.
 func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error) {
 	c := l.Config
-	h := &host{options: o, config: c, started: time.Now(), feed: feed.New(), metrics: metrics.New(o.Version)}
+	h := &host{options: o, config: c, started: time.Now(), feed: feed.New(), metrics: metrics.New(o.Version), catalog: l.catalog}
+	h.hides.add(c.Hide, h.started)
 	defer func() {
 		if err != nil {
 			h.close()
@@ -123,20 +129,20 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range c.Tasks {
-		h.store.SetKeep(d.Name, d.Keep)
-		h.logs.SetQuota(d.Name, d.Keep.Logs)
+	if h.reloads, err = newReloads(ctx, h, l); err != nil {
+		return nil, err
 	}
+	h.keep(nil, c.Tasks)
 	if err = h.openQueues(ctx); err != nil {
 		return nil, err
 	}
 	h.launcher = process.New(process.Config{RunDir: h.data.join("run"), Cgroup: c.Host.Cgroup, Log: h.log.Named("process")})
 	h.runner = runner.New(runner.Config{
-		Launcher: redact.Launcher{Inner: h.launcher, Hide: c.Hide},
+		Launcher: redact.Launcher{Inner: h.launcher, Hide: h.hides.hide},
 		Values:   h.store,
 		Queues:   h.tracer.Queues(h.queues),
 		Plugins:  l.catalog,
-		Version:  pluginView(c.Plugins).version,
+		Version:  h.reloads.version,
 		LogLevel: cmp.Or(o.LogLevel, c.Host.LogLevel),
 		Logs:     func(name string) task.LogSink { return h.metrics.Sink(name, h.logs.Sink(name)) },
 		Report:   func(name string, r task.Report) { h.metrics.Report(name, r); h.fleet.Report(name, r) },
@@ -147,6 +153,7 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 		Engine:          h.tracer.Engine(h.runner),
 		Journal:         h.metrics.Journal(h.tracer.Journal(h.store)),
 		Intake:          h.intake,
+		Rename:          h.rename,
 		Timer:           func() supervisor.Timer { return h.clock.Timer() },
 		ShutdownTimeout: c.Host.ShutdownTimeout,
 		Log:             h.log,
@@ -166,7 +173,8 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 		Feed:    h.feed,
 		Replay:  h.store,
 		Logs:    logView{h.logs},
-		Plugins: pluginView(c.Plugins),
+		Plugins: h.reloads,
+		Configs: h.reloads,
 		Queues:  h.queues,
 		Notices: noticeView{h.center},
 		Meter:   h.metrics,
@@ -201,7 +209,7 @@ func (h *host) run(ctx context.Context) error {
 	fleetDone := make(chan error, 1)
 	go func() { fleetDone <- h.fleet.Run(fleetCtx) }()
 
-	err = h.fleet.Apply(ctx, task.Generation{Number: 1, Digest: h.config.Digest, Tasks: h.config.Tasks, Groups: h.config.Groups, Queues: h.config.Queues, Applied: time.Now()})
+	err = h.reloads.begin(ctx)
 	h.metrics.Reloaded(err, time.Now())
 	if err == nil {
 		err = h.center.Start()
@@ -210,10 +218,12 @@ func (h *host) run(ctx context.Context) error {
 	if err == nil {
 		h.banner()
 		h.verbs.setReady()
+		stopReloads := h.reloads.start(ctx)
 		h.manager.ready(h.summary())
 		h.manager.guard(fleetCtx, h.clock.Timer(), health{h}.Alive)
 		err = h.wait(ctx, fleetDone, served)
-		h.manager.stopping(h.config.Host.ShutdownTimeout)
+		stopReloads()
+		h.manager.stopping(h.reloads.now.Load().config.Host.ShutdownTimeout)
 	}
 	defer h.manager.close()
 	endFleet(context.Cause(ctx))

@@ -18,7 +18,7 @@ type signalWatch struct {
 
 // watchSignals begins to listen. SIGTERM and the first SIGINT stop everything gracefully; a second
 // SIGINT goes on to cancel, a third to kill. More SIGTERMs change nothing: service managers send them
-// freely. SIGHUP is kept from ending the host when a terminal closes.
+// freely. SIGHUP reads the configuration anew.
 func (h *host) watchSignals() *signalWatch {
 	w := &signalWatch{arrived: make(chan os.Signal, 8), end: make(chan struct{})}
 	signal.Notify(w.arrived, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
@@ -40,7 +40,7 @@ func (h *host) watchSignals() *signalWatch {
 func (h *host) onSignal(s os.Signal, interrupts int) int {
 	switch s {
 	case syscall.SIGHUP:
-		h.log.Info("SIGHUP changes nothing; start the host again to read the configuration anew")
+		h.reloads.ask()
 		return interrupts
 	case syscall.SIGTERM:
 		h.verbs.ask(task.Graceful, "SIGTERM")

@@ -75,7 +75,7 @@ func (v *verbs) Info() api.HostInfo {
 	c := v.host.config
 	return api.HostInfo{
 		State: state, Version: v.host.options.Version, PID: os.Getpid(), Started: v.host.started,
-		Generation: v.host.fleet.Generation().Number, Digest: c.Digest, Config: v.host.options.Paths,
+		Generation: v.host.fleet.Generation().Number, Digest: v.host.fleet.Generation().Digest, Config: v.host.options.Paths,
 		Listen: v.host.listens, DataDir: c.Host.DataDir, TimeZone: c.Host.TimeZone,
 		Store: "sqlite", Paused: fleet.Paused,
 	}
@@ -122,6 +122,19 @@ func (v *verbs) Drain(ctx context.Context, o task.Override) (bool, error) {
 // Shutdown ends the host as a signal would.
 func (v *verbs) Shutdown(_ context.Context, mode task.StopMode, o task.Override) (bool, error) {
 	return v.ask(mode, o.By), nil
+}
+
+// working refuses what cannot be asked of a host that starts or ends.
+func (v *verbs) working() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case v.ending:
+		return &task.Error{Code: task.CodeShutdown, Detail: errEnding.Error(), Remedy: "try again when it is back"}
+	case !v.ready:
+		return &task.Error{Code: "unready", Detail: errStarting.Error(), Remedy: "try again in a moment"}
+	}
+	return nil
 }
 
 // running reports whether the tasks are up and none of the host's end has begun.

@@ -94,22 +94,10 @@ func (l logView) Follow(ctx context.Context, q api.LogQuery) iter.Seq2[api.LogRe
 	}
 }
 
-// pluginView lists the plugins that the configuration uses.
-type pluginView []config.Plugin
-
-// version is that of a plugin, by name and the digest of its binary; "" when it is not among them.
-func (p pluginView) version(name, digest string) string {
-	for _, one := range p {
-		if one.Name == name && one.Digest == digest {
-			return one.Description.Version
-		}
-	}
-	return ""
-}
-
-func (p pluginView) Plugins() []api.Plugin {
-	out := make([]api.Plugin, 0, len(p))
-	for _, one := range p {
+// pluginsOf lists the plugins that a configuration uses.
+func pluginsOf(c *config.Config) []api.Plugin {
+	out := make([]api.Plugin, 0, len(c.Plugins))
+	for _, one := range c.Plugins {
 		out = append(out, api.Plugin{Name: one.Name, Path: one.Origin, Digest: one.Digest, Pinned: one.Pinned, Description: one.Description})
 	}
 	return out

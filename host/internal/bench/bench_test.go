@@ -32,3 +32,18 @@ func TestRowsThatAreNoneAreRefused(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestReloadingMeasuresARealHost(t *testing.T) {
+	t.Parallel()
+	small := quick
+	small.fleet, small.window, small.settle = 3, 2*time.Second, 10*time.Millisecond
+	var out, log bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	if err := measure(ctx, small, 8, "", &out, &log); err != nil {
+		t.Fatalf("%v\n%s", err, log.String())
+	}
+	if !strings.Contains(out.String(), "plan, one of 3 tasks changed") {
+		t.Errorf("it printed:\n%s", out.String())
+	}
+}

@@ -38,6 +38,7 @@ type bench struct {
 var rows = []func(*bench, context.Context) ([]budget, error){
 	(*bench).dispatch, (*bench).launch, (*bench).punctuality, (*bench).footprint, (*bench).stopping, (*bench).queueing, (*bench).pipeline,
 	(*bench).scraping,
+	(*bench).reloading,
 }
 
 // atTenHertz is the host with many resident tasks at 10 Hz.

@@ -17,7 +17,7 @@ const (
 	ExitOK          = 0
 	ExitFailed      = 1   // the operation failed, or a run that was waited for did not succeed
 	ExitUsage       = 2   // the command line, or what it asks for, is wrong; a message that is refused for what it is
-	ExitNotFound    = 3   // no such task, run, plugin, queue or dead letter
+	ExitNotFound    = 3   // no such task, run, plugin, queue, dead letter or generation
 	ExitConflict    = 4   // something is in the way, or has changed meanwhile; a queue is full
 	ExitAuth        = 5   // the host does not let the caller do it
 	ExitUnreachable = 6   // no host answers
@@ -41,8 +41,11 @@ type waitError struct{ what string }
 
 func (w *waitError) Error() string { return w.what }
 
-// codeQueueFull is the code of the refusal of a message that the queue has no room for.
-const codeQueueFull = "queue_full"
+// Codes of refusals: of a message that the queue has no room for, and of a configuration with errors.
+const (
+	codeQueueFull     = "queue_full"
+	codeConfigInvalid = "config_invalid"
+)
 
 func exitCode(err error) int {
 	if err == nil {
@@ -61,8 +64,11 @@ func exitCode(err error) int {
 		return ExitUnreachable
 	}
 	if p := admin.AsProblem(err); p != nil {
-		if p.Code == codeQueueFull {
+		switch p.Code {
+		case codeQueueFull:
 			return ExitConflict
+		case codeConfigInvalid:
+			return ExitFailed
 		}
 		return exitOfStatus(p.Status)
 	}

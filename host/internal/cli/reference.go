@@ -16,8 +16,8 @@ var exits = []struct {
 }{
 	{ExitOK, "it is done; a run that was waited for has succeeded"},
 	{ExitFailed, "the operation failed, a run that was waited for did not succeed, or a configuration has errors"},
-	{ExitUsage, "the command line, or what it asks for, is wrong; a message is refused for what it is"},
-	{ExitNotFound, "there is no such task, run, plugin, queue or dead letter, or a selection matches nothing"},
+	{ExitUsage, "the command line, or what it asks for, is wrong; a message is refused for what it is; with plan -detailed-exitcode: something would change"},
+	{ExitNotFound, "there is no such task, run, plugin, queue, dead letter or generation, or a selection matches nothing"},
 	{ExitConflict, "something is in the way, or has changed meanwhile; a queue is full"},
 	{ExitAuth, "the host does not let the caller do it"},
 	{ExitUnreachable, "no host answers"},

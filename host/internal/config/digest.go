@@ -23,7 +23,8 @@ func (l *loader) digest(c *Config) {
 			return
 		}
 	}
-	c.Digest = withBlocks(Digest(c.Tasks, c.Groups, c.Queues, key), c.Blocks, key)
+	c.BlockDigests = blockDigests(c.Blocks, key)
+	c.Digest = withBlocks(Digest(c.Tasks, c.Groups, c.Queues, key), c.BlockDigests, key)
 }
 
 // Digest identifies tasks, groups and queues, in hex: equal ones have equal digests,

@@ -281,6 +281,14 @@ var (
 		blocks: []*shape{limitsShape},
 	}
 
+	movedShape = &shape{
+		name: "moved", repeat: true, doc: "A task that has another name now: its history, overrides, checkpoint, state and log go on under the new one. A block name stands for all its instances. The block may stay; once the task has moved it does nothing.",
+		attrs: []attribute{
+			{"from", kindText, "", "The name that it had, of a task or a block that is declared no more."},
+			{"to", kindText, "", "The name that it has."},
+		},
+	}
+
 	variableShape = &shape{
 		name: "variable", label: "name", repeat: true, doc: "A value from outside: -var, -var-file, TASKHOST_VAR_name.",
 		attrs: []attribute{
@@ -302,7 +310,7 @@ var (
 		blocks: []*shape{
 			variableShape,
 			{name: "locals", repeat: true, free: true, doc: "Names for expressions, used as local.name. They may use each other in any order."},
-			hostShape, defaultsShape, pluginShape, queueShape, groupShape, taskShape, notifyShape, alertShape, heartbeatShape,
+			hostShape, defaultsShape, pluginShape, queueShape, groupShape, taskShape, movedShape, notifyShape, alertShape, heartbeatShape,
 		},
 	}
 )

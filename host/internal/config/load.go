@@ -16,6 +16,7 @@ type Options struct {
 	Vars     []string                    // name=value, the last wins
 	VarFiles []string                    // files of values
 	Env      func(string) (string, bool) // os.LookupEnv, or what a test wants; nil is an empty environment
+	Files    []File                      // not nil: read in place of Paths and VarFiles, as if they stood there
 	Offline  bool                        // neither environment nor secrets are read: what depends on them is checked as far as it goes
 	// Plugins gives access to plugin binaries, once it is known where the host keeps
 	// its data. It is called at most once; nil is a host without plugins.
@@ -37,6 +38,9 @@ type Config struct {
 	Groups  []task.Group      // in the order of their names
 	Queues  []task.Queue      // in the order of their names
 	Blocks  notify.Blocks     // notify, alert and heartbeat
+	// BlockDigests identify these blocks by their names, such as `notify "ops"`, as Digest does the whole.
+	BlockDigests map[string]string
+	Moves        []task.Move // of tasks that had another name before
 	// Hide takes the sensitive values of the configuration out of a text, as far as they
 	// stand in it as they are. It is safe for concurrent use.
 	Hide func(text string) string
@@ -117,6 +121,7 @@ func (l *loader) load() *Config {
 	for _, t := range tasks.instances {
 		config.Tasks = append(config.Tasks, t.def)
 	}
+	config.Moves = l.readMoves(l.root.blocks["moved"], tasks)
 	for _, q := range values(queues) {
 		config.Queues = append(config.Queues, q.def)
 	}
@@ -129,13 +134,13 @@ func (l *loader) load() *Config {
 // read parses all files and joins their blocks: they are one namespace. It returns
 // the files as they were parsed.
 func (l *loader) read() (bodies []hcl.Body) {
-	files := configFiles(l.opts.Paths, l.find)
+	files := l.configFiles()
 	if len(files) == 0 && !l.find.failed() {
 		l.find.errorf(hcl.Range{}, "name a file or a directory with -config", "there is no configuration")
 	}
 	l.root = &node{shape: rootShape, blocks: map[string][]*node{}}
 	for _, file := range files {
-		body := l.parseFile(file)
+		body := l.parseFile(file, false)
 		part := rootShape.read(body, l.find)
 		for _, inner := range rootShape.blocks {
 			l.root.blocks[inner.name] = append(l.root.blocks[inner.name], part.blocks[inner.name]...)

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net"
 	"net/mail"
 	"net/url"
@@ -60,23 +61,42 @@ func (l *loader) readBlocks(all tasks) notify.Blocks {
 }
 
 // withBlocks makes notifications part of a digest; without any it is what it was.
-func withBlocks(digest string, b notify.Blocks, key []byte) string {
-	if len(b.Notifiers)+len(b.Alerts)+len(b.Heartbeats) == 0 {
+func withBlocks(digest string, blocks map[string]string, key []byte) string {
+	if len(blocks) == 0 {
 		return digest
 	}
 	sum := hmac.New(sha256.New, key)
 	put(sum, digest)
-	put(sum, b.Notifiers)
-	for _, a := range b.Alerts {
-		if c, ok := a.When.(*condition); ok {
-			put(sum, c.source)
-			put(sum, c.inputs)
-		}
-		a.When = nil
-		put(sum, a)
-	}
-	put(sum, b.Heartbeats)
+	put(sum, blocks)
 	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// blockDigests identify the blocks that tell others of tasks, by their names. Secrets enter as a hash under key.
+func blockDigests(b notify.Blocks, key []byte) map[string]string {
+	all := map[string]string{}
+	add := func(kind, name string, parts ...any) {
+		sum := hmac.New(sha256.New, key)
+		for _, p := range parts {
+			put(sum, p)
+		}
+		all[fmt.Sprintf("%s %q", kind, name)] = hex.EncodeToString(sum.Sum(nil))
+	}
+	for _, n := range b.Notifiers {
+		add("notify", n.Name, n)
+	}
+	for _, a := range b.Alerts {
+		when, _ := a.When.(*condition)
+		a.When = nil
+		if when == nil {
+			add("alert", a.Name, a)
+			continue
+		}
+		add("alert", a.Name, a, when.source, when.inputs)
+	}
+	for _, h := range b.Heartbeats {
+		add("heartbeat", h.Name, h)
+	}
+	return all
 }
 
 func (s section) notifier(name string, all tasks) notify.Notifier {

@@ -11,6 +11,7 @@ type AttributeDoc struct {
 	Block   bool   `json:"block,omitempty"`
 	Type    string `json:"type,omitempty"`    // of an attribute
 	Default string `json:"default,omitempty"` // what holds when it is left out
+	Change  string `json:"change,omitempty"`  // of an attribute: when a change of it takes effect in a running host
 	Doc     string `json:"doc"`
 }
 
@@ -32,7 +33,8 @@ func Reference() []AttributeDoc {
 			return
 		}
 		for _, a := range s.attrs {
-			docs = append(docs, AttributeDoc{Path: prefix + "." + a.name, Type: string(a.kind), Default: a.def, Doc: a.doc})
+			at := prefix + "." + a.name
+			docs = append(docs, AttributeDoc{Path: at, Type: string(a.kind), Default: a.def, Change: changeOf(at), Doc: a.doc})
 		}
 		for _, b := range s.blocks {
 			walk(b, path)
@@ -56,11 +58,11 @@ func Markdown() string {
 			continue
 		}
 		if !header {
-			out.WriteString("\n| attribute | type | default | |\n|---|---|---|---|\n")
+			out.WriteString("\n| attribute | type | default | a change | |\n|---|---|---|---|---|\n")
 			header = true
 		}
 		name := d.Path[strings.LastIndexByte(d.Path, '.')+1:]
-		fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", name, cell(d.Type), cell(d.Default), cell(d.Doc))
+		fmt.Fprintf(&out, "| `%s` | %s | %s | %s | %s |\n", name, cell(d.Type), cell(d.Default), cell(d.Change), cell(d.Doc))
 	}
 	out.WriteString("\n### Functions\n\n| call | |\n|---|---|\n")
 	for _, f := range Functions() {

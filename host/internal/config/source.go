@@ -19,8 +19,19 @@ import (
 // in it, and the sensitive values that must not be shown.
 type Sources struct {
 	files  map[string][]byte
+	read   []File
 	secret *secrets
 }
+
+// File is a file as a Load has read it.
+type File struct {
+	Path   string
+	Text   []byte
+	Values bool // it holds values of variables
+}
+
+// Files are all files that were read, in that order. What they hold may be secret.
+func (s Sources) Files() []File { return s.read }
 
 // line returns a line of a file without its end, counted from 1.
 func (s Sources) line(file string, number int) (string, bool) {
@@ -145,15 +156,65 @@ func readFile(path string) ([]byte, error) {
 	return text, nil
 }
 
+// configFiles are the files of the configuration, varFiles those with values of variables.
+func (l *loader) configFiles() []string {
+	if l.opts.Files == nil {
+		return configFiles(l.opts.Paths, l.find)
+	}
+	return pathsOf(l.opts.Files, false)
+}
+
+func (l *loader) varFiles() []string {
+	if l.opts.Files == nil {
+		return l.opts.VarFiles
+	}
+	return pathsOf(l.opts.Files, true)
+}
+
+func pathsOf(files []File, values bool) (paths []string) {
+	for _, f := range files {
+		if f.Values == values {
+			paths = append(paths, f.Path)
+		}
+	}
+	return paths
+}
+
+func (l *loader) readFile(path string) ([]byte, error) {
+	for _, f := range l.opts.Files {
+		if f.Path == path {
+			return f.Text, nil
+		}
+	}
+	return readFile(path)
+}
+
+// ReadAgain reads the files that the paths mean now, without looking into them; what cannot be read is left out.
+func ReadAgain(paths, varFiles []string) (files []File) {
+	ignored := findings{list: &hcl.Diagnostics{}}
+	for _, path := range configFiles(paths, ignored) {
+		if text, err := readFile(path); err == nil {
+			files = append(files, File{Path: path, Text: text})
+		}
+	}
+	for _, path := range varFiles {
+		if text, err := readFile(path); err == nil {
+			files = append(files, File{Path: path, Text: text, Values: true})
+		}
+	}
+	return files
+}
+
 // parseFile reads and parses one file. The body holds what could be parsed, even
 // when there are errors.
-func (l *loader) parseFile(path string) hcl.Body {
-	text, err := readFile(path)
+func (l *loader) parseFile(path string, values bool) hcl.Body {
+	text, err := l.readFile(path)
 	if err != nil {
 		l.find.errorf(hcl.Range{}, "", "cannot read configuration: %s", errorText(err))
 		return hcl.EmptyBody()
 	}
 	l.sources.files[path] = text
+	l.sources.read = append(l.sources.read, File{path, text, values})
 	return l.parseText(text, path)
 }
 

@@ -58,7 +58,7 @@ func (l *loader) variables(nodes []*node) {
 
 	values := map[string]given{}
 	l.fromEnvironment(order, values)
-	for _, file := range l.opts.VarFiles {
+	for _, file := range l.varFiles() {
 		l.fromFile(file, declared, values)
 	}
 	for _, text := range l.opts.Vars {
@@ -226,7 +226,7 @@ func (l *loader) fromText(v *variable, text, from string, values map[string]give
 
 // fromFile takes the attributes of a file of values.
 func (l *loader) fromFile(path string, declared map[string]*variable, values map[string]given) {
-	body := l.parseFile(path)
+	body := l.parseFile(path, true)
 	attrs, diags := body.JustAttributes()
 	l.find.foreign(diags)
 	for _, name := range sortedKeys(attrs) {

@@ -158,6 +158,10 @@ func (t *tx) insert(ctx context.Context, key kindKey, seq uint64, id string, que
 	if err != nil {
 		return err
 	}
+	return t.insertRecord(ctx, key, seq, id, queued, record)
+}
+
+func (t *tx) insertRecord(ctx context.Context, key kindKey, seq uint64, id string, queued uint64, record []byte) error {
 	k := t.kind(key)
 	size := int64(len(record))
 	k.rows, k.bytes = k.rows+1, k.bytes+size

@@ -136,7 +136,7 @@ func TestABackupOfARunningStoreIsAStore(t *testing.T) {
 			t.Errorf("Check(%s) = %q, %v", path, wrong, err)
 		}
 		i, err := store.ReadInfo(t.Context(), path)
-		if err != nil || i.Runs != 100 || i.Live != 0 || i.Format != 2 || i.Bytes == 0 || i.Oldest.IsZero() || i.Commits == 0 {
+		if err != nil || i.Runs != 100 || i.Live != 0 || i.Format != store.Format || i.Bytes == 0 || i.Oldest.IsZero() || i.Commits == 0 {
 			t.Errorf("ReadInfo(%s) = %+v, %v", path, i, err)
 		}
 		if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o600 {

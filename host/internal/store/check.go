@@ -52,6 +52,9 @@ func Check(ctx context.Context, path string) (wrong []string, err error) {
 	if err == nil && format >= formatQueues {
 		err = checkQueues(ctx, t, say)
 	}
+	if err == nil && format >= formatGenerations {
+		err = checkGenerations(ctx, t, say)
+	}
 	if err == nil {
 		var commits uint64
 		if err = t.QueryRowContext(ctx, `SELECT number FROM meta WHERE name = 'commits'`).Scan(&commits); err == nil {

@@ -27,6 +27,7 @@ type Info struct {
 	RunValues   int64 // values of runs that have not ended
 	Published   int64
 	Events      int64 // that can be replayed
+	Generations int64 // of the configuration
 	Queues      []QueueInfo
 	IDs         int64 // of messages, that are remembered
 }
@@ -39,7 +40,7 @@ type QueueInfo struct {
 }
 
 // Format is the format of files that this version writes.
-const Format = 2
+const Format = 3
 
 // ReadInfo looks into the store in the file. A host may run on it.
 func ReadInfo(ctx context.Context, path string) (_ Info, err error) {
@@ -64,6 +65,11 @@ func ReadInfo(ctx context.Context, path string) (_ Info, err error) {
 	}
 	if i.Format >= formatQueues {
 		if err := i.countQueues(ctx, t); err != nil {
+			return Info{}, err
+		}
+	}
+	if i.Format >= formatGenerations {
+		if err := t.QueryRowContext(ctx, `SELECT COUNT(*) FROM generations`).Scan(&i.Generations); err != nil {
 			return Info{}, err
 		}
 	}

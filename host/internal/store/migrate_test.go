@@ -132,7 +132,7 @@ func TestTheNextFormatIsRefused(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	execIn(t, path, "PRAGMA user_version = 3")
+	execIn(t, path, "PRAGMA user_version = 4")
 	before, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +141,7 @@ func TestTheNextFormatIsRefused(t *testing.T) {
 	_, check := Check(t.Context(), path)
 	_, info := ReadInfo(t.Context(), path)
 	for what, err := range map[string]error{"Open": open, "Check": check, "ReadInfo": info} {
-		if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "format 3 is newer") {
+		if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "format 4 is newer") {
 			t.Errorf("%s = %v", what, err)
 		}
 	}

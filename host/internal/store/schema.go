@@ -9,8 +9,11 @@ import (
 // appID marks a database file as a store ("task").
 const appID = 0x7461736b
 
-// formatQueues is the first format with messages.
-const formatQueues = 2
+// The first formats with messages, and with generations of the configuration.
+const (
+	formatQueues      = 2
+	formatGenerations = 3
+)
 
 // migrations lead from one format to the next; the format of a file is how many it has seen. Each is one
 // transaction. A file of a newer format is refused.
@@ -53,6 +56,8 @@ CREATE INDEX dead_letters_queue ON dead_letters (queue, seq);
 CREATE INDEX dead_letters_id ON dead_letters (queue, id);
 CREATE TABLE message_ids (queue TEXT NOT NULL, id TEXT NOT NULL, expires BIGINT NOT NULL, record BLOB NOT NULL, PRIMARY KEY (queue, id)) WITHOUT ROWID;
 CREATE INDEX message_ids_expires ON message_ids (expires);
+`, `
+CREATE TABLE generations (number INTEGER PRIMARY KEY, snapshot BLOB NOT NULL, record BLOB NOT NULL);
 `}
 
 // migrate brings the file to this version's format.

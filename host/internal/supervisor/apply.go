@@ -48,13 +48,18 @@ func (f *Fleet) apply(gen task.Generation, defs map[string]*task.Definition, pla
 	if next.loops == nil {
 		next.loops = make(map[string]*loop, len(defs))
 	}
+	if gen.ShutdownTimeout > 0 {
+		f.cfg.ShutdownTimeout = gen.ShutdownTimeout
+	}
 	f.deps.defs = defs
+	moved := f.inherit(gen.Moves, old, defs)
 	f.gates.define(gen.Groups, f.cfg.Now().Round(0))
 	var fresh []*loop
 	for _, name := range slices.Sorted(maps.Keys(defs)) {
 		d := definition{def: defs[name], gen: gen.Number, plan: plans[name]}
 		l := next.loops[name]
 		switch {
+		case l == nil && f.heirs[name] != "": // begins when the other one is down
 		case l == nil:
 			l = f.begin(d)
 			next.loops[name] = l
@@ -65,10 +70,13 @@ func (f *Fleet) apply(gen task.Generation, defs map[string]*task.Definition, pla
 	}
 	for name, l := range old.loops {
 		if defs[name] == nil && old.defs[name] != nil {
-			l.box.put(retired{})
+			l.box.put(retired{to: f.heirs.of(name)})
 		}
 	}
 	f.view.Store(next)
+	for _, m := range moved {
+		f.succeed(m.From, m.To)
+	}
 	for _, l := range fresh {
 		f.launch(l)
 	}

@@ -433,7 +433,7 @@ func (st *state) timeout(c task.Command, now time.Time) error {
 	if r.Stop != nil || r.Deadline.Equal(deadline) {
 		return nil
 	}
-	r.Deadline = deadline
+	r.Deadline, r.ownTimeout = deadline, true
 	r.moment("timeout changed", c.Actor, now)
 	st.save(r)
 	st.changed()

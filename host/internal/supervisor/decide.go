@@ -57,8 +57,8 @@ type (
 	escalated struct{ mode task.StopMode }
 	// defined: the configuration says something new of the task.
 	defined struct{ definition }
-	// retired: the configuration names the task no longer.
-	retired struct{}
+	// retired: the configuration names the task no longer, or (to) by another name.
+	retired struct{ to string }
 )
 
 // decide is the whole of what a task does: it changes st for the event, which happened at

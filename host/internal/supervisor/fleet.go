@@ -30,6 +30,10 @@ type Config struct {
 	// for hosts without queues.
 	Intake func(taskName string, held bool)
 
+	// Rename gives what earlier lives of a task left to the task that has its place now; nil is for hosts that
+	// remember nothing. It may block; a task begins under its new name when it has returned.
+	Rename func(ctx context.Context, from, to string) error
+
 	// ShutdownTimeout bounds the end of the host. 0 is as long as the longest stop may
 	// take: a ladder, and those of the tasks that must be down before it.
 	ShutdownTimeout time.Duration
@@ -47,6 +51,7 @@ type Fleet struct {
 	loops       sync.WaitGroup
 	deps        dependencies
 	unmet       map[string][]string
+	heirs       heirs
 	gates       *gates
 	gateAt      time.Time // when time alone lets a run through
 	hostPause   *task.Override
@@ -82,6 +87,7 @@ func New(cfg Config) *Fleet {
 		over:  make(chan struct{}),
 		deps:  dependencies{defs: map[string]*task.Definition{}, facts: map[string]facts{}},
 		unmet: map[string][]string{},
+		heirs: heirs{},
 		gates: newGates(),
 	}
 	f.view.Store(&view{})
@@ -219,6 +225,9 @@ func (f *Fleet) loop(name string) (*loop, error) {
 	v := f.view.Load()
 	if l := v.loops[name]; l != nil {
 		return l, nil
+	}
+	if v.defs[name] != nil {
+		return nil, underway(name)
 	}
 	return nil, unknown(name, slices.Sorted(maps.Keys(v.loops)))
 }
@@ -386,6 +395,10 @@ func (f *Fleet) ended(l *loop) {
 	f.view.Store(&v)
 	if f.down != nil {
 		f.down.ended(l.name)
+		return
+	}
+	if to := f.heirs.of(l.name); to != "" {
+		f.succeed(l.name, to)
 	}
 }
 

@@ -146,7 +146,7 @@ func (e granted) apply(st *state, now time.Time) {
 // begin hands the next attempt of r to a process.
 func (st *state) begin(r *run, p *process, now time.Time) {
 	r.phase, r.proc, r.began = live, p, now
-	r.entered, r.silent, r.stuck, r.sign, r.excused = false, false, false, now, 0
+	r.entered, r.silent, r.stuck, r.sign, r.excused, r.ownTimeout = false, false, false, now, 0, false
 	r.State, r.Waiting, r.Outcome, r.EndedIn, r.Error, r.Progress = task.RunStarting, nil, "", "", nil, nil
 	r.why, r.Stop = whyNone, nil
 	p.phase, p.run = procBusy, r
@@ -268,7 +268,7 @@ func (st *state) attemptEnded(r *run, v verdict, asked time.Duration, now time.T
 // resumes reports whether an interrupted run goes on at the next start.
 func (st *state) resumes(r *run) bool {
 	switch {
-	case st.closing == closingRemove:
+	case st.closing == closingRemove && st.heir == "":
 		return false
 	case st.def.OnInterrupt == task.InterruptResume:
 		return true

@@ -24,6 +24,7 @@ type state struct {
 	hostPause  *task.Override
 	draining   bool // the host drains: nothing new starts
 	closing    closing
+	heir       string    // with closingRemove: the name under which the task goes on
 	closed     bool      // the loop may end
 	shutdownBy time.Time // with closingShutdown
 
@@ -113,6 +114,8 @@ type run struct {
 	silent    bool          // longer than the watchdog allows, alarm only
 	stuck     bool
 	keptSaved bool // has run-scoped values
+
+	ownTimeout bool // of the live attempt: a person gave it one
 }
 
 // phase is what a run does, finer than task.RunState.

@@ -195,8 +195,8 @@ func (st *state) restoreOutcome(r *run) {
 	}
 }
 
-// keepWaiting parks the runs that are in no process until the host is back.
-func (st *state) keepWaiting(now time.Time) {
+// keepWaiting parks the runs that are in no process until the task begins its next life; why says what for.
+func (st *state) keepWaiting(why string, now time.Time) {
 	for _, r := range append([]*run(nil), st.runs...) {
 		switch {
 		case r.phase == live || r.phase == waitStart:
@@ -204,7 +204,7 @@ func (st *state) keepWaiting(now time.Time) {
 			st.forget(r)
 			st.noteSlots(task.SkippedShutdown, r.Slot, r.Slot, 1, "", now)
 		case r.onlySlot():
-			st.endQueued(r, task.OutcomeInterrupted, "", "the host ended before it began", now)
+			st.endQueued(r, task.OutcomeInterrupted, "", why+" before it began", now)
 		default:
 			st.leaveGroups(r)
 			r.phase, r.seated, r.why = waitStart, false, whyNone
@@ -271,7 +271,7 @@ func (e shutdown) apply(st *state, now time.Time) {
 	st.draining = true
 	st.stopAll(stop{stage: task.StageDrain, why: whyStop, actor: hostActor, reason: "the host shuts down"}, now)
 	if st.closing == closingShutdown {
-		st.keepWaiting(now)
+		st.keepWaiting("the host ended", now)
 	}
 	st.dirty = true
 }
@@ -292,17 +292,25 @@ func (e retired) apply(st *state, now time.Time) {
 	if st.closing == closingShutdown {
 		return
 	}
-	st.closing, st.next = closingRemove, nil
-	st.stopAll(stop{stage: task.StageDrain, why: whyStop, actor: hostActor, reason: "the task is no longer declared"}, now)
+	st.closing, st.next, st.heir = closingRemove, nil, e.to
+	reason := "the task is no longer declared"
+	if e.to != "" {
+		reason = "the task goes on as " + e.to
+	}
+	st.stopAll(stop{stage: task.StageDrain, why: whyStop, actor: hostActor, reason: reason}, now)
+	st.refreshNextSlot()
+	st.dirty = true
+	if e.to != "" {
+		st.keepWaiting("the task got another name", now) // its runs go on under the other name
+		return
+	}
 	for _, r := range append([]*run(nil), st.runs...) {
 		if r.phase == waitStart {
 			r.Outcome = task.OutcomeInterrupted
 			st.endRun(r, now)
 		}
 	}
-	st.endWaiting(hostActor, "the task is no longer declared", now)
-	st.refreshNextSlot()
-	st.dirty = true
+	st.endWaiting(hostActor, reason, now)
 }
 
 func (e defined) apply(st *state, now time.Time) {
@@ -310,11 +318,11 @@ func (e defined) apply(st *state, now time.Time) {
 		return
 	}
 	next := e.definition
-	if st.closing == closingNone && !needsRestart(st.def, next.def) {
+	if st.closing == closingNone && Compare(st.def, next.def) != Restarted {
 		st.adopt(next, now)
 		return
 	}
-	st.next = &next
+	st.next, st.heir = &next, ""
 	st.closing = closingRestart
 	st.stopAll(stop{stage: task.StageDrain, why: whyStop, actor: hostActor, reason: "its declaration changed"}, now)
 	st.dirty = true
@@ -348,6 +356,8 @@ func (st *state) adopt(next definition, now time.Time) {
 	old := st.def
 	st.def, st.gen, st.plan = next.def, next.gen, next.plan
 	st.fitAlarms()
+	st.rearm(old, now)
+	st.outdate(old)
 	if !reflect.DeepEqual(old.Schedule, next.def.Schedule) || old.Mode != next.def.Mode {
 		st.lastSlot = latest(st.lastSlot, now)
 		st.startedAt = now
@@ -362,4 +372,37 @@ func (st *state) adopt(next definition, now time.Time) {
 	}
 	st.refreshNextSlot()
 	st.dirty = true
+}
+
+// rearm gives live attempts the timeout of a new definition, counted from their begin. Time that an attempt was
+// granted on top stays granted; one that was given a timeout of its own keeps that.
+func (st *state) rearm(old *task.Definition, now time.Time) {
+	if old.Timeout == st.def.Timeout || st.def.Consume != nil {
+		return
+	}
+	for _, r := range st.live() {
+		switch {
+		case r.Stop != nil || r.ownTimeout:
+			continue
+		case st.def.Timeout == 0:
+			r.Deadline = time.Time{}
+		case r.Deadline.IsZero():
+			r.Deadline = r.began.Add(st.def.Timeout)
+		default:
+			r.Deadline = r.Deadline.Add(st.def.Timeout - old.Timeout)
+		}
+		r.moment("timeout changed", "by the configuration", now)
+		st.save(r)
+	}
+}
+
+// outdate lets no run begin in a process of an earlier binary; the run that one is at finishes there.
+func (st *state) outdate(old *task.Definition) {
+	if old.Config.Digest == st.def.Config.Digest {
+		return
+	}
+	for _, p := range st.procs {
+		p.tainted = true
+	}
+	st.failed, st.launchErr, st.launchAt, st.launchFails = nil, nil, time.Time{}, 0
 }

@@ -252,4 +252,13 @@ type Generation struct {
 	Groups  []Group      `json:"groups"`
 	Queues  []Queue      `json:"queues,omitempty"`
 	Applied time.Time    `json:"applied"`
+
+	Moves           []Move        `json:"-"` // of the tasks that have another name from this generation on
+	ShutdownTimeout time.Duration `json:"-"` // of the host; 0 is as before
+}
+
+// Move gives a task another name, under which everything that is known of it goes on.
+type Move struct {
+	From string `json:"from"`
+	To   string `json:"to"`
 }

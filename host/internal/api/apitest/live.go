@@ -88,7 +88,7 @@ func Serve(dir string, change ...func(*api.Config)) (l *Live, stop func() error,
 	l.Store.Publish("clock", "tick", json.RawMessage("120"), Epoch)
 	l.Store.Publish("quick", "status", json.RawMessage("200"), Epoch)
 	c := api.Config{
-		Fleet: l.Fleet, Host: l.Host, Library: l.Store, Feed: l.Feed, Replay: l.Store, Logs: l.Logs, Plugins: Plugins{},
+		Fleet: l.Fleet, Host: l.Host, Library: l.Store, Feed: l.Feed, Replay: l.Store, Logs: l.Logs, Plugins: Plugins{}, Configs: &Configs{},
 		Queues: l.Queues, Notices: notices{}, Meter: l.Meter, Health: l.Host, Token: api.NewToken("admin", Token), Produce: []api.Token{api.NewProducerToken("shop", Producer)}, Log: hclog.NewNullLogger(), Now: func() time.Time { return Epoch },
 	}
 	for _, f := range change {
