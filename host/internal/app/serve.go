@@ -15,6 +15,7 @@ import (
 	"github.com/taskhost/taskhost/host/internal/config"
 	"github.com/taskhost/taskhost/host/internal/feed"
 	"github.com/taskhost/taskhost/host/internal/logs"
+	"github.com/taskhost/taskhost/host/internal/pool"
 	"github.com/taskhost/taskhost/host/internal/process"
 	"github.com/taskhost/taskhost/host/internal/queue"
 	"github.com/taskhost/taskhost/host/internal/redact"
@@ -119,7 +120,7 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 	}
 	h.launcher = process.New(process.Config{RunDir: h.data.join("run"), Log: h.log.Named("process")})
 	h.runner = runner.New(runner.Config{
-		Launcher: redact.Launcher{Inner: h.launcher, Hide: c.Hide},
+		Launcher: redact.Launcher{Inner: pool.New(h.launcher), Hide: c.Hide},
 		Values:   h.store,
 		Queues:   h.queues,
 		Plugins:  l.catalog,

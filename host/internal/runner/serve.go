@@ -84,6 +84,8 @@ func (a *actor) commands(p task.Process) {
 			a.begin(p, c)
 		case task.Answer:
 			a.answer(c)
+		case moving:
+			a.report(task.ProcessMoving{ID: a.id, Reason: c.reason, At: time.Now()})
 		}
 	}
 }
