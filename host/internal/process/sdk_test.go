@@ -40,10 +40,6 @@ func serveSDK() {
 				return h.Wait(ctx, time.Hour)
 			case "nameless":
 				fmt.Fprintln(os.Stderr, "who says this?")
-			case "flood":
-				for range 4000 {
-					h.Log().Info(strings.Repeat("flood ", 1000))
-				}
 			}
 			return nil
 		}),

@@ -103,19 +103,23 @@ func TestALineThatNamesNoTaskStandsInTheLogOfTheOneThatJoinedFirst(t *testing.T)
 
 func TestATaskThatFloodsItsLogLosesNobodyElsesLines(t *testing.T) {
 	t.Parallel()
-	p := sharedProcess(t)
-	wild, tame := join(t, p, "block.wild", "flood"), join(t, p, "block.tame", "hello")
-	wild.start()
-	wild.reports.await(t, "ended")
-	tame.start()
-	tame.log.await(t, "its line", contains("hello"))
-	wild.Leave() // ends the gap
-	wild.log.await(t, "the gap", contains("dropped"))
-	for _, l := range tame.log.all() {
-		if l.Message != "hello" {
-			t.Errorf("it also has %+v", l)
-		}
+	wild, tame, first := newSink(), newSink(), newSink()
+	o := newOutput(first)
+	wildest := o.join("wild", wild)
+	o.join("tame", tame)
+	flood := strings.Repeat("flood ", 1000)
+	for range 4000 {
+		o.stderr([]byte(`{"@message":"`+flood+`","@task":"wild"}`), 0)
 	}
+	o.stderr([]byte(`{"@message":"hello","@task":"tame"}`), 0)
+	if lines := tame.all(); len(lines) != 1 || lines[0].Message != "hello" {
+		t.Errorf("the other has %d lines, want its one", len(lines))
+	}
+	if n := len(wild.all()); n >= 4000 {
+		t.Errorf("of the flood %d lines passed", n)
+	}
+	o.leave(wildest) // ends the gap
+	wild.await(t, "the gap", contains("dropped"))
 }
 
 func TestACrashNamesTheTaskThatItHappenedIn(t *testing.T) {
