@@ -105,18 +105,26 @@ func TestATaskThatFloodsItsLogLosesNobodyElsesLines(t *testing.T) {
 	t.Parallel()
 	wild, tame, first := newSink(), newSink(), newSink()
 	o := newOutput(first)
+	o.join("first", first)
 	wildest := o.join("wild", wild)
 	o.join("tame", tame)
-	flood := strings.Repeat("flood ", 1000)
+	at := time.Unix(1, 0)
 	for range 4000 {
-		o.stderr([]byte(`{"@message":"`+flood+`","@task":"wild"}`), 0)
+		o.channel("wild").pass(task.LogLine{At: at, Message: "flood"}, 4096)
+		o.channel("").pass(task.LogLine{At: at, Message: "flood"}, 4096)
 	}
-	o.stderr([]byte(`{"@message":"hello","@task":"tame"}`), 0)
+	if !o.flooded() {
+		t.Error("nobody notices the flood")
+	}
+	o.channel("tame").pass(task.LogLine{At: at, Message: "hello"}, 5)
 	if lines := tame.all(); len(lines) != 1 || lines[0].Message != "hello" {
 		t.Errorf("the other has %d lines, want its one", len(lines))
 	}
 	if n := len(wild.all()); n >= 4000 {
 		t.Errorf("of the flood %d lines passed", n)
+	}
+	if n := len(wild.all()) - len(first.all()); n != 0 {
+		t.Errorf("a task's own flood and one of no task share a limit: %d lines apart", n)
 	}
 	o.leave(wildest) // ends the gap
 	wild.await(t, "the gap", contains("dropped"))
