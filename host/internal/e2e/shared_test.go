@@ -179,3 +179,39 @@ func TestNoSharedProcessOutlivesAKilledHost(t *testing.T) {
 		t.Errorf("the process lived for %v after its host; want 6 s at most", took)
 	}
 }
+
+func TestTheInstanceThatKeepsEndingTheProcessIsFoundAmongThoseThatGoOn(t *testing.T) {
+	t.Parallel()
+	h := sharedHost(t, `
+task "many" {
+  plugin   = "badplugin"
+  type     = "live"
+  process  = "shared"
+  enabled  = each.value == "wait"
+  for_each = { a = "wait", b = "wait", c = "wait", d = "wait", e = "wait", wild = "exit" }
+  continuous {
+    restart {
+      backoff     = "50ms"
+      max_backoff = "100ms"
+    }
+  }
+  config {
+    do = each.value
+  }
+}
+`)
+	others := []string{"many.a", "many.b", "many.c", "many.d", "many.e"}
+	for _, name := range others {
+		h.UntilState(name, "running")
+	}
+	if _, _, err := h.Client.Start(t.Context(), "many.wild", admin.Verb{}, 0); err != nil {
+		t.Fatal(err)
+	}
+	h.UntilState("many.wild", "crash_loop")
+	for _, name := range others {
+		got := h.UntilState(name, "running")
+		if got.Restarts > 3 {
+			t.Errorf("%s was started anew %d times; want 3 at most, for six suspects", name, got.Restarts)
+		}
+	}
+}
