@@ -101,7 +101,6 @@ func (b *bench) crowded(ctx context.Context) ([]budget, error) {
   config {
     out      = %q
     announce = true
-    kept     = 256
   }
 }
 `, b.crowd, notes)})

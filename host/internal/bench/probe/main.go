@@ -16,7 +16,6 @@ import (
 // Config says where the notes go.
 type Config struct {
 	Out      string `task:"out" doc:"file that the notes are appended to"`
-	Kept     int    `task:"kept,optional" default:"8192" doc:"how many runs are noted; later ones are not"`
 	Announce bool   `task:"announce,optional" doc:"note at once when the process is open"`
 }
 
@@ -35,16 +34,18 @@ type Work struct {
 
 func handle(context.Context, *task.Host, struct{}, *task.Message[Work]) error { return nil }
 
+// kept is how many runs are noted; later ones are not.
+const kept = 8192
+
 // probe holds the notes of one process. Runs of a process follow each other, so nothing guards them.
 type probe struct {
 	out   string
-	kept  int
 	slots []int64 // unix nanoseconds, 0 is none
 	times []int64 // when the function was entered
 }
 
 func open(_ context.Context, _ *task.Host, c Config) (*probe, error) {
-	p := &probe{out: c.Out, kept: c.Kept, slots: make([]int64, 0, c.Kept), times: make([]int64, 0, c.Kept)}
+	p := &probe{out: c.Out, slots: make([]int64, 0, 256), times: make([]int64, 0, 256)} // there may be thousands in a process
 	if !c.Announce {
 		return p, nil
 	}
@@ -54,7 +55,7 @@ func open(_ context.Context, _ *task.Host, c Config) (*probe, error) {
 // Run notes the time and the slot.
 func (p *probe) Run(_ context.Context, h *task.Host) error {
 	now := time.Now()
-	if len(p.times) == p.kept {
+	if len(p.times) == kept {
 		return nil
 	}
 	slot := int64(0)
