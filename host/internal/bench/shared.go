@@ -21,6 +21,11 @@ func (b *bench) shared(ctx context.Context) ([]budget, error) {
 		return nil, err
 	}
 	crowd, err := b.crowded(ctx)
+	if err != nil && ctx.Err() == nil {
+		// A host that is overrun by so many tasks is a finding, and no reason to lose the other rows.
+		b.sayf("%d tasks at 1 Hz in shared processes could not be measured: %v", b.crowd, err)
+		err = nil
+	}
 	return append(checks, crowd...), err
 }
 
