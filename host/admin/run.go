@@ -12,7 +12,7 @@ type Run struct {
 	PreviousSlot Time            `json:"previous_slot,omitzero"`
 	State        string          `json:"state"`              // queued, starting, running, stopping, ended
 	Outcome      string          `json:"outcome,omitempty"`  // when ended: succeeded, failed, timed_out, cancelled, interrupted, lost, skipped
-	EndedIn      string          `json:"ended_in,omitempty"` // return, drain, cancel, kill, crash, launch, host_died; queue when it never began
+	EndedIn      string          `json:"ended_in,omitempty"` // return, drain, cancel, kill, crash, launch, host_died; neighbour: of a shared process; queue when it never began
 	Queued       Time            `json:"queued_at"`
 	NotBefore    Time            `json:"not_before,omitzero"`
 	Started      Time            `json:"started_at,omitzero"`

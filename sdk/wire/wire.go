@@ -50,3 +50,9 @@ const (
 // something. It is part of the ids that are derived for emitted messages, so that a run which goes on from what it
 // has saved may emit an equal message anew, and one that repeats what it did not get to save emits the same one.
 const SavesKey = "~saves"
+
+// TaskKey names the instance in every log record of one that shares its process.
+const TaskKey = "@task"
+
+// TaskLabel is the label of the goroutines that run author code of such an instance.
+const TaskLabel = "taskhost.task"

@@ -19,6 +19,7 @@ import (
 	"github.com/taskhost/taskhost/host/internal/logs"
 	"github.com/taskhost/taskhost/host/internal/metrics"
 	"github.com/taskhost/taskhost/host/internal/notify"
+	"github.com/taskhost/taskhost/host/internal/pool"
 	"github.com/taskhost/taskhost/host/internal/process"
 	"github.com/taskhost/taskhost/host/internal/queue"
 	"github.com/taskhost/taskhost/host/internal/redact"
@@ -138,7 +139,7 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 	}
 	h.launcher = process.New(process.Config{RunDir: h.data.join("run"), Cgroup: c.Host.Cgroup, Log: h.log.Named("process")})
 	h.runner = runner.New(runner.Config{
-		Launcher: redact.Launcher{Inner: h.launcher, Hide: h.hides.hide},
+		Launcher: redact.Launcher{Inner: pool.New(h.launcher), Hide: h.hides.hide},
 		Values:   h.store,
 		Queues:   h.tracer.Queues(h.queues),
 		Plugins:  l.catalog,

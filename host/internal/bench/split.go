@@ -3,9 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -27,26 +24,16 @@ func splitOf(pid int) (split, error) {
 		return split{}, err
 	}
 	s := split{host: host.cpu, posters: self.cpu}
-	for _, child := range childrenOf(pid) {
+	children, err := childrenOf(pid)
+	if err != nil {
+		return split{}, err
+	}
+	for _, child := range children {
 		if u, err := usageOf(child); err == nil { // it may just have ended
 			s.plugins += u.cpu
 		}
 	}
 	return s, nil
-}
-
-// childrenOf are the processes that the threads of a process have started.
-func childrenOf(pid int) (all []int) {
-	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, list := range lists {
-		text, _ := os.ReadFile(list)
-		for field := range strings.FieldsSeq(string(text)) {
-			if child, err := strconv.Atoi(field); err == nil {
-				all = append(all, child)
-			}
-		}
-	}
-	return all
 }
 
 // each says what one of count pieces of work has cost since before.

@@ -189,10 +189,10 @@ func (i *instance) parallel(own section) {
 	if i.def.Schedule.Overlap != task.OverlapAllow {
 		return
 	}
-	if at, written := own.written("process"); written && i.def.Process == task.ProcessTask {
+	if at, written := own.written("process"); written && (i.def.Process == task.ProcessTask || i.def.Process == task.ProcessShared) {
 		i.find.errorf(at, "leave process out", `overlap = "allow" needs a process per run`)
 	}
-	i.def.Process = task.ProcessRun
+	i.def.Process, i.def.MaxPerProcess = task.ProcessRun, 0
 }
 
 func (s section) continuous() task.ContinuousSpec {

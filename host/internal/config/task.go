@@ -43,7 +43,8 @@ func (l *loader) decode(n *node, e element, fallback []layer, host section) *ins
 	d.Type, i.typ, _ = s.text("type")
 
 	d.Mode = i.mode(n)
-	d.Process = oneOf(s, "process", task.ProcessAuto, task.ProcessAuto, task.ProcessTask, task.ProcessRun)
+	d.Process = oneOf(s, "process", task.ProcessAuto, task.ProcessAuto, task.ProcessTask, task.ProcessRun, task.ProcessShared)
+	i.shares(s, e.multiple)
 	d.Idle = s.duration("idle", defaultIdle, 0)
 	d.StartTimeout = s.duration("start_timeout", defaultStartTimeout, minStartTimeout)
 	d.Timeout = s.duration("timeout", 0, 1)

@@ -67,6 +67,7 @@ func (l *loader) readTasks(nodes []*node, host section) tasks {
 		}
 	}
 	l.attachPlugins(list)
+	checkShared(list)
 	all.decoded = list
 	for _, i := range list {
 		if i.probe {

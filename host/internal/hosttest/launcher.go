@@ -67,10 +67,10 @@ func (l *Launcher) Launch(ctx context.Context, spec task.LaunchSpec) (task.Proce
 	defer l.mu.Unlock()
 	p := &Process{
 		Spec:   spec,
-		plugin: behaviour,
-		info:   task.ProcessInfo{PID: 1000 + len(l.launched), Started: time.Now(), Version: spec.Version, Digest: spec.Digest},
-		life:   make(chan struct{}),
-		done:   make(chan struct{}),
+		plugin: behaviour, behaviour: l.Plugin,
+		info: task.ProcessInfo{PID: 1000 + len(l.launched), Started: time.Now(), Version: spec.Version, Digest: spec.Digest},
+		life: make(chan struct{}),
+		done: make(chan struct{}),
 	}
 	l.launched = append(l.launched, p)
 	return p, nil
@@ -107,12 +107,14 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // Process is a task.Process in memory.
 type Process struct {
-	Spec   task.LaunchSpec
-	plugin Plugin
-	info   task.ProcessInfo
-	life   chan struct{} // closed when it dies
-	done   chan struct{} // closed when nothing of it is left
-	work   sync.WaitGroup
+	Spec      task.LaunchSpec
+	plugin    Plugin
+	behaviour func(task.LaunchSpec) Plugin // of those that join
+	whole     *Process                     // of a seat
+	info      task.ProcessInfo
+	life      chan struct{} // closed when it dies
+	done      chan struct{} // closed when nothing of it is left
+	work      sync.WaitGroup
 
 	mu         sync.Mutex
 	dead       bool
@@ -122,6 +124,7 @@ type Process struct {
 	runs       map[string]*Run
 	drains     []string
 	cancels    []task.CancelCause
+	seats      []*Seat
 }
 
 var _ task.Process = (*Process)(nil)
@@ -180,10 +183,13 @@ func (p *Process) ask(ctx context.Context, d time.Duration) error {
 // Configure gives the process its task. See task.Process. A stuck process still takes it.
 func (p *Process) Configure(ctx context.Context, c task.Configure) error {
 	if p.plugin.DieConfigured {
-		p.Die(task.ExitCause{Code: 3})
+		p.all().Die(task.ExitCause{Code: 3})
 	}
 	if p.plugin.ConfigureTime > 0 {
 		if err := p.ask(ctx, p.plugin.ConfigureTime); err != nil {
+			if errors.Is(err, errGone) {
+				<-p.all().done // as a real one, which says how it ended
+			}
 			return err
 		}
 	}
@@ -249,9 +255,30 @@ func (p *Process) Ping(ctx context.Context) error { return p.ask(ctx, 0) }
 // Kill ends the process. See task.Process.
 func (p *Process) Kill() { p.Die(task.ExitCause{Code: -1, Signal: "killed", ByHost: true}) }
 
+// all is the whole process, of which p may be a seat.
+func (p *Process) all() *Process {
+	if p.whole != nil {
+		return p.whole
+	}
+	return p
+}
+
+func (p *Process) isDead() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dead
+}
+
 // Die ends the process, as a crash does. Author code that does not look at its context
 // must end by itself.
 func (p *Process) Die(exit task.ExitCause) {
+	p.die(exit)
+	for _, s := range p.Seats() {
+		s.Process.die(exit)
+	}
+}
+
+func (p *Process) die(exit task.ExitCause) {
 	p.mu.Lock()
 	if p.dead {
 		p.mu.Unlock()
@@ -267,6 +294,9 @@ func (p *Process) Die(exit task.ExitCause) {
 	p.mu.Unlock()
 	go func() {
 		p.work.Wait()
+		for _, s := range p.Seats() {
+			s.work.Wait()
+		}
 		close(p.done)
 	}()
 }
@@ -492,7 +522,10 @@ func (r *Run) stop() { r.once.Do(func() { close(r.stopping) }) }
 func (r *Run) Stopping() <-chan struct{} { return r.stopping }
 
 // Crash ends the process under the run.
-func (r *Run) Crash(exit task.ExitCause) { r.s.p.Die(exit) }
+func (r *Run) Crash(exit task.ExitCause) { r.s.p.all().Die(exit) }
+
+// Dead is closed when the process has died: it ends author code that is deaf to everything else.
+func (r *Run) Dead() <-chan struct{} { return r.s.p.life }
 
 // Progress reports how far the run has come.
 func (r *Run) Progress(done, total int64) {

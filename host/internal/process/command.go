@@ -31,7 +31,7 @@ var ErrTooMuch = errors.New("too much output")
 // says so. Its whole tree is killed then, and in any case at its end. A command that
 // could not be started is a *task.LaunchError.
 func Run(ctx context.Context, c Command) ([]byte, task.ExitCause, error) {
-	r := &once{out: &output{sink: discard{}}, max: c.MaxOutput, full: make(chan struct{})}
+	r := &once{out: newOutput(discard{}), max: c.MaxOutput, full: make(chan struct{})}
 	if err := r.start(c); err != nil {
 		return nil, task.ExitCause{Code: -1}, spawnFailure(task.LaunchSpec{Plugin: c.name(), Path: c.Path}, err)
 	}

@@ -19,17 +19,18 @@ import (
 // controlTime bounds a control request whose caller sets no deadline.
 const controlTime = 5 * time.Second
 
-// Configure gives the process its task. See task.Process. Without a deadline it waits as
+// Configure gives the process a task. See task.Process. Without a deadline it waits as
 // long as a launch may take.
-func (p *Process) Configure(ctx context.Context, c task.Configure) error {
+func (s *seat) Configure(ctx context.Context, c task.Configure) error {
+	p := s.p
 	p.mu.Lock()
-	p.instance = c.Task
+	s.instance = c.Task
 	p.mu.Unlock()
 	ctx, cancel := bounded(ctx, p.spec.Timeout)
 	defer cancel()
 	answer, err := p.rpc.Configure(ctx, &taskv1.ConfigureRequest{
 		Instance: c.Task, Task: c.Task, Type: c.Type, SchemaHash: c.SchemaHash, Config: c.Config,
-		LogLevel: c.LogLevel, MaxFrame: wire.DefaultMaxFrame, Mode: string(c.Mode), Pause: int64(c.Pause), Dir: c.Dir,
+		LogLevel: c.LogLevel, MaxFrame: wire.DefaultMaxFrame, Mode: string(c.Mode), Pause: int64(c.Pause), Dir: c.Dir, Shared: c.Shared,
 	})
 	if err != nil {
 		return fmt.Errorf("configure task %q: %w", c.Task, p.ended(ctx, err))
@@ -41,7 +42,7 @@ func (p *Process) Configure(ctx context.Context, c task.Configure) error {
 				rejected.Problems = append(rejected.Problems, task.ConfigProblem{Path: pathText(pr.Path), Summary: pr.Summary, Detail: pr.Detail})
 				continue
 			}
-			p.out.host("warn", strings.TrimPrefix(pathText(pr.Path)+": "+pr.Summary, ": "))
+			s.channel.host("warn", strings.TrimPrefix(pathText(pr.Path)+": "+pr.Summary, ": "))
 		}
 		if len(rejected.Problems) > 0 {
 			return rejected
@@ -54,27 +55,27 @@ func (p *Process) Configure(ctx context.Context, c task.Configure) error {
 }
 
 // Drain closes Stopping for a run; run "" drains and closes the whole instance.
-func (p *Process) Drain(ctx context.Context, run string, deadline time.Duration, reason string) error {
+func (s *seat) Drain(ctx context.Context, run string, deadline time.Duration, reason string) error {
 	ctx, cancel := bounded(ctx, controlTime)
 	defer cancel()
-	_, err := p.rpc.Stop(ctx, &taskv1.StopRequest{Instance: p.name(), Run: run, Deadline: int64(deadline), Reason: reason})
-	return p.answered(ctx, "drain", err)
+	_, err := s.p.rpc.Stop(ctx, &taskv1.StopRequest{Instance: s.name(), Run: run, Deadline: int64(deadline), Reason: reason})
+	return s.p.answered(ctx, "drain", err)
 }
 
 // Cancel ends the context of a run.
-func (p *Process) Cancel(ctx context.Context, run string, cause task.CancelCause, deadline time.Duration) error {
+func (s *seat) Cancel(ctx context.Context, run string, cause task.CancelCause, deadline time.Duration) error {
 	ctx, cancel := bounded(ctx, controlTime)
 	defer cancel()
-	_, err := p.rpc.Cancel(ctx, &taskv1.CancelRequest{Instance: p.name(), Run: run, Cause: wireCause(cause), Deadline: int64(deadline)})
-	return p.answered(ctx, "cancel", err)
+	_, err := s.p.rpc.Cancel(ctx, &taskv1.CancelRequest{Instance: s.name(), Run: run, Cause: wireCause(cause), Deadline: int64(deadline)})
+	return s.p.answered(ctx, "cancel", err)
 }
 
 // Ping asks the process whether it is well.
-func (p *Process) Ping(ctx context.Context) error {
+func (s *seat) Ping(ctx context.Context) error {
 	ctx, cancel := bounded(ctx, controlTime)
 	defer cancel()
-	_, err := p.rpc.Ping(ctx, &taskv1.PingRequest{})
-	return p.answered(ctx, "ping", err)
+	_, err := s.p.rpc.Ping(ctx, &taskv1.PingRequest{})
+	return s.p.answered(ctx, "ping", err)
 }
 
 func (p *Process) answered(ctx context.Context, step string, err error) error {
@@ -82,12 +83,6 @@ func (p *Process) answered(ctx context.Context, step string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %w", step, p.ended(ctx, err))
-}
-
-func (p *Process) name() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.instance
 }
 
 func bounded(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
@@ -111,6 +106,8 @@ func plain(err error) error {
 		return fmt.Errorf("the request was given up: %w", context.Canceled)
 	case codes.Unavailable:
 		return errors.New("the connection to the plugin is lost")
+	case codes.NotFound:
+		return notServed(st.Message())
 	case codes.Unimplemented:
 		return fmt.Errorf("the plugin does not know this request (%s): rebuild it with the SDK of this host", st.Message())
 	case codes.ResourceExhausted:
@@ -118,6 +115,13 @@ func plain(err error) error {
 	}
 	return errors.New(st.Message())
 }
+
+// notServed is the plugin's own word that it has no such task or type.
+type notServed string
+
+func (e notServed) Error() string { return string(e) }
+
+func (e notServed) Is(target error) bool { return target == task.ErrNotServed }
 
 // pathText writes a path into a config as a person does: "headers[2].name".
 func pathText(path []*taskv1.PathStep) string {

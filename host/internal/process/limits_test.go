@@ -72,7 +72,7 @@ func TestWantOfMemoryIsTold(t *testing.T) {
 		t.Fatal("nothing stops it")
 	}
 	<-p.Done()
-	if exit := p.Exit(); !exit.OOM || !strings.Contains(exit.Text(), "out of memory") || exit.MaxRSS > 200<<20 {
+	if exit := p.Exit(); !exit.OOM || !saysNoMemory(exit.Text()) || exit.MaxRSS > 200<<20 {
 		t.Errorf("%+v", exit)
 	}
 }

@@ -2,6 +2,7 @@ package process
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,12 +23,63 @@ const (
 // output takes what one process writes, from both pipes, and passes it on as log lines.
 // It is safe for concurrent use by the two readers.
 type output struct {
-	sink task.LogSink
-
 	mu     sync.Mutex
-	bucket bucket
-	tail   []string // last lines of stderr
+	main   *channel            // takes what names no task
+	joined []*channel          // of the tasks that share the process, in the order in which they came
+	byTask map[string]*channel // the same
+	wet    *channel            // the one that was written to last
+	tail   []string            // last lines of stderr
 	crash  crash
+}
+
+// channel is where the lines of one task go. Each has a flood limit of its own, so that a
+// task that writes without end drowns itself alone.
+type channel struct {
+	task   string
+	sink   task.LogSink
+	bucket bucket
+}
+
+func newOutput(sink task.LogSink) *output {
+	main := &channel{sink: sink}
+	return &output{main: main, wet: main}
+}
+
+// join gives a task that shares the process a channel of its own.
+func (o *output) join(name string, sink task.LogSink) *channel {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	c := &channel{task: name, sink: sink}
+	if o.byTask == nil {
+		o.byTask = map[string]*channel{}
+	}
+	o.byTask[name] = c
+	o.joined = append(o.joined, c)
+	return c
+}
+
+// leave forgets a channel.
+func (o *output) leave(c *channel) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.joined = slices.DeleteFunc(o.joined, func(other *channel) bool { return other == c })
+	if o.byTask[c.task] == c {
+		delete(o.byTask, c.task)
+	}
+	c.report(c.bucket.close())
+}
+
+// channel finds where a line goes: to the task that it names, otherwise to the one that joined
+// first, so that the line stands in one place, which can be found.
+func (o *output) channel(name string) *channel {
+	o.wet = o.byTask[name]
+	if o.wet == nil {
+		o.wet = o.main
+		if len(o.joined) > 0 {
+			o.main.sink = o.joined[0].sink
+		}
+	}
+	return o.wet
 }
 
 // crash collects the text of a Go panic.
@@ -39,40 +91,40 @@ type crash struct {
 
 // stderr passes a line of stderr on.
 func (o *output) stderr(line []byte, cut int) {
-	rec, structured := parseStderr(line, cut, time.Now())
+	rec, name, structured := parseStderr(line, cut, time.Now())
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.remember(rec, structured, line)
-	o.pass(rec, len(line))
+	o.channel(name).pass(rec, len(line))
 }
 
 // stdout passes a line of stdout on.
 func (o *output) stdout(line []byte, cut int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.pass(task.LogLine{At: time.Now(), Level: "info", Stream: streamStdout, Message: plainText(line, cut)}, len(line))
+	o.channel("").pass(task.LogLine{At: time.Now(), Level: "info", Stream: streamStdout, Message: plainText(line, cut)}, len(line))
 }
 
-// host logs a line of the host's own about the process.
-func (o *output) host(level, message string) {
-	o.sink.Line(task.LogLine{At: time.Now(), Level: level, Stream: streamHost, Message: message})
+// host logs a line of the host's own about the task.
+func (c *channel) host(level, message string) {
+	c.sink.Line(task.LogLine{At: time.Now(), Level: level, Stream: streamHost, Message: message})
 }
 
-// pass applies the flood limit. The lock is held while the sink takes the line, so that
-// the order of the log is the order of arrival.
-func (o *output) pass(rec task.LogLine, size int) {
-	ok, missed := o.bucket.take(size, rec.At)
-	o.report(missed)
+// pass applies the flood limit. The output's lock is held while the sink takes the line, so
+// that the order of the log is the order of arrival.
+func (c *channel) pass(rec task.LogLine, size int) {
+	ok, missed := c.bucket.take(size, rec.At)
+	c.report(missed)
 	if ok {
-		o.sink.Line(rec)
+		c.sink.Line(rec)
 	}
 }
 
-func (o *output) report(missed gap) {
+func (c *channel) report(missed gap) {
 	if missed.lines == 0 {
 		return
 	}
-	o.sink.Line(task.LogLine{
+	c.sink.Line(task.LogLine{
 		At: time.Now(), Level: "warn", Stream: streamHost,
 		Message: fmt.Sprintf("%d lines (%d bytes) dropped: the process writes faster than %d MiB/s", missed.lines, missed.bytes, floodRate>>20),
 		Fields:  fmt.Appendf(nil, `{"dropped_lines":%d,"dropped_bytes":%d}`, missed.lines, missed.bytes),
@@ -83,14 +135,16 @@ func (o *output) report(missed gap) {
 func (o *output) flooded() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.bucket.dry
+	return o.wet.bucket.dry
 }
 
 // finish reports what is still to be told when both pipes have ended.
 func (o *output) finish() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.report(o.bucket.close())
+	for _, c := range slices.Concat(o.joined, []*channel{o.main}) {
+		c.report(c.bucket.close())
+	}
 }
 
 func (o *output) remember(rec task.LogLine, structured bool, line []byte) {

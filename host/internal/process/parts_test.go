@@ -171,7 +171,7 @@ func TestStderrLines(t *testing.T) {
 		"a\xffb":                                          {At: now, Level: "info", Stream: "stderr", Message: "a\uFFFDb"},
 	}
 	for line, want := range tests {
-		got, _ := parseStderr([]byte(line), 0, now)
+		got, _, _ := parseStderr([]byte(line), 0, now)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", line, diff)
 		}
@@ -184,7 +184,7 @@ func FuzzStderr(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line []byte, cut int) {
 		now := time.Unix(1, 0)
-		rec, _ := parseStderr(line, cut, now)
+		rec, _, _ := parseStderr(line, cut, now)
 		if rec.Stream == "" || rec.Level == "" || rec.At.IsZero() {
 			t.Errorf("%+v", rec)
 		}
@@ -218,7 +218,7 @@ func TestHandshakeLines(t *testing.T) {
 
 func TestACrashCountsUntilTheProcessLivesOn(t *testing.T) {
 	t.Parallel()
-	o := &output{sink: newSink()}
+	o := newOutput(newSink())
 	for _, line := range []string{"before", "panic: one", "goroutine 1", `{"@message":"recovered"}`, "text", "panic: two", "goroutine 2"} {
 		o.stderr([]byte(line), 0)
 	}

@@ -28,8 +28,10 @@ const (
 	drainSession = 500 * time.Millisecond // for the frames that stand in the socket
 )
 
-// Process is one plugin process, from its start until Done.
+// Process is one plugin process, from its start until Done. It is the seat of the task that it was
+// launched for; in a process that several share, the others join.
 type Process struct {
+	*seat
 	launcher *Launcher
 	spec     task.LaunchSpec
 	slot     *slot
@@ -54,27 +56,29 @@ type Process struct {
 	done   chan struct{}
 	exit   task.ExitCause // valid after done
 
-	mu       sync.Mutex
-	killed   bool
-	gone     bool // the leader has ended
-	hung     bool // the connection is closed, or never will be made
-	killers  sync.WaitGroup
-	conn     *grpc.ClientConn
-	rpc      taskv1.TaskClient
-	session  *session
-	instance string
+	mu      sync.Mutex
+	killed  bool
+	gone    bool // the leader has ended
+	hung    bool // the connection is closed, or never will be made
+	killers sync.WaitGroup
+	conn    *grpc.ClientConn
+	rpc     taskv1.TaskClient
+	seats   map[*seat]bool // its own and those that have joined
 }
 
-var _ task.Process = (*Process)(nil)
+var _ task.Shareable = (*Process)(nil)
 
 func newProcess(l *Launcher, spec task.LaunchSpec, slot *slot) *Process {
-	out := &output{sink: spec.Log}
+	out := newOutput(spec.Log)
 	began := time.Now()
-	return &Process{
+	p := &Process{
 		launcher: l, spec: spec, slot: slot, mark: task.NewID(began), began: began,
-		out: out, greeting: newGreeting(out), instance: spec.Task,
+		out: out, greeting: newGreeting(out),
 		exited: make(chan struct{}), done: make(chan struct{}),
 	}
+	p.seat = &seat{p: p, channel: out.main, instance: spec.Task}
+	p.seats = map[*seat]bool{p.seat: true}
+	return p
 }
 
 // start starts the program; go-plugin calls it with the variables of the handshake.
@@ -250,10 +254,15 @@ func (p *Process) outOfMemory(killed bool) bool {
 	switch {
 	case p.group.oom():
 		return true
-	case heldByData(p.limits) && strings.Contains(p.exit.Panic, "out of memory"):
+	case heldByData(p.limits) && saysNoMemory(p.exit.Panic):
 		return true
 	}
 	return p.exit.Signal == syscall.SIGKILL.String() && !killed && p.launcher.ooms.happened()
+}
+
+// saysNoMemory knows the words in which Go's runtime gives up, by what it wanted the memory for (runtime/mheap.go and malloc.go).
+func saysNoMemory(crash string) bool {
+	return strings.Contains(crash, "out of memory") || strings.Contains(crash, "cannot allocate memory")
 }
 
 // abandon lets go of what a process that could not be started has taken.
@@ -266,32 +275,30 @@ func (p *Process) abandon() {
 
 // hangUp ends the connection, after what the plugin has sent has been read.
 func (p *Process) hangUp() {
-	p.mu.Lock()
-	conn, s := p.conn, p.session
-	p.hung = true
-	p.mu.Unlock()
-	if s != nil {
-		select {
-		case <-s.ended:
-		case <-time.After(drainSession):
+	conn, sessions := p.lastSessions()
+	if len(sessions) > 0 {
+		late := time.After(drainSession)
+	wait:
+		for _, s := range sessions {
+			select {
+			case <-s.ended:
+			case <-late:
+				break wait
+			}
 		}
 	}
 	if conn != nil {
 		_ = conn.Close()
 	}
-	if s != nil {
+	for _, s := range sessions {
 		<-s.ended // what has been received is reported, then the end
 	}
 }
 
-// Info describes the process.
-func (p *Process) Info() task.ProcessInfo {
-	return task.ProcessInfo{PID: p.child.pid, State: "ready", Started: p.began, Version: p.spec.Version, Digest: p.spec.Digest, Limits: p.limits}
-}
-
 // Kill ends the whole process tree with SIGKILL. It returns at once; Done tells when
 // nothing is left. It may be called again and at any time.
-func (p *Process) Kill() {
+func (s *seat) Kill() {
+	p := s.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.killed || p.gone {
@@ -312,10 +319,10 @@ func (p *Process) wasKilled() bool {
 }
 
 // Done is closed when the process is reaped, its tree swept and everything of it let go.
-func (p *Process) Done() <-chan struct{} { return p.done }
+func (s *seat) Done() <-chan struct{} { return s.p.done }
 
 // Exit says how the process ended. It is valid after Done.
-func (p *Process) Exit() task.ExitCause { return p.exit }
+func (s *seat) Exit() task.ExitCause { return s.p.exit }
 
 // ended says what an error of the connection means: mostly, that the process has ended.
 func (p *Process) ended(ctx context.Context, err error) error {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/taskhost/taskhost/host/internal/task"
+	"github.com/taskhost/taskhost/sdk/wire"
 )
 
 // Streams of a log line.
@@ -23,26 +24,27 @@ const hclogTime = "2006-01-02T15:04:05.000000Z07:00"
 // parseStderr makes a log line of what a plugin has written to stderr: a record in
 // hclog's JSON form, or text. A line that only looks like a record (a field of another
 // type than hclog writes, broken JSON) is text; nothing that a plugin writes is an error.
+// name is the task that a record of a shared process names.
 // structured tells the two apart: a record may be a line of stdout or stderr of a command that the
 // plugin runs, and then says so in its stream.
-func parseStderr(line []byte, cut int, now time.Time) (rec task.LogLine, structured bool) {
+func parseStderr(line []byte, cut int, now time.Time) (rec task.LogLine, name string, structured bool) {
 	if cut == 0 && len(line) > 1 && line[0] == '{' {
-		if rec, ok := parseRecord(line, now); ok {
-			return rec, true
+		if rec, name, ok := parseRecord(line, now); ok {
+			return rec, name, true
 		}
 	}
 	text := plainText(line, cut)
 	level, message := inferLevel(text)
-	return task.LogLine{At: now, Level: level, Stream: streamStderr, Message: message}, false
+	return task.LogLine{At: now, Level: level, Stream: streamStderr, Message: message}, "", false
 }
 
-func parseRecord(line []byte, now time.Time) (task.LogLine, bool) {
+func parseRecord(line []byte, now time.Time) (rec task.LogLine, name string, ok bool) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(line, &fields); err != nil || fields == nil {
-		return task.LogLine{}, false
+		return task.LogLine{}, "", false
 	}
 	taken := map[string]string{}
-	for _, key := range []string{"@message", "@level", "@timestamp"} {
+	for _, key := range []string{"@message", "@level", "@timestamp", wire.TaskKey} {
 		raw, present := fields[key]
 		if !present {
 			continue
@@ -50,16 +52,16 @@ func parseRecord(line []byte, now time.Time) (task.LogLine, bool) {
 		// null would pass as an empty string.
 		var text string
 		if raw[0] != '"' || json.Unmarshal(raw, &text) != nil {
-			return task.LogLine{}, false
+			return task.LogLine{}, "", false
 		}
 		taken[key] = text
 		delete(fields, key)
 	}
 	message, ok := taken["@message"]
 	if !ok {
-		return task.LogLine{}, false
+		return task.LogLine{}, "", false
 	}
-	rec := task.LogLine{At: now, Level: knownLevel(taken["@level"]), Stream: streamLog, Message: message}
+	rec = task.LogLine{At: now, Level: knownLevel(taken["@level"]), Stream: streamLog, Message: message}
 	// A plugin's clock is the host's; a time far off is a mistake that would disorder the log.
 	if at, err := time.Parse(hclogTime, taken["@timestamp"]); err == nil && now.Sub(at).Abs() < time.Minute {
 		rec.At = at
@@ -81,7 +83,7 @@ func parseRecord(line []byte, now time.Time) (task.LogLine, bool) {
 	if len(fields) > 0 {
 		rec.Fields, _ = json.Marshal(fields)
 	}
-	return rec, true
+	return rec, taken[wire.TaskKey], true
 }
 
 func knownLevel(level string) string {

@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -30,8 +32,14 @@ func serveSDK() {
 			if err := h.Publish("last", c.Greeting); err != nil {
 				return err
 			}
-			if c.Greeting == "wait" {
+			switch c.Greeting {
+			case "wait":
 				return h.Wait(ctx, time.Hour)
+			case "crash":
+				go func() { panic("no luck at all") }()
+				return h.Wait(ctx, time.Hour)
+			case "nameless":
+				fmt.Fprintln(os.Stderr, "who says this?")
 			}
 			return nil
 		}),
@@ -42,16 +50,7 @@ func sdkProcess(t *testing.T, greeting string) (*stand, *Process, task.Session, 
 	t.Helper()
 	s := newStand(t, "sdk", "")
 	p := s.launch()
-	body, err := schema.Of[sdkConfig]()
-	if err != nil {
-		t.Fatal(err)
-	}
-	value := cty.ObjectVal(map[string]cty.Value{"greeting": cty.StringVal(greeting)})
-	config, err := msgpack.Marshal(value, body.CtyType())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := task.Configure{Task: s.spec.Task, Type: "greet", Mode: task.Periodic, SchemaHash: body.Hash(), Config: config, LogLevel: "info"}
+	c := greet(t, s.spec.Task, greeting)
 	if err := p.Configure(context.Background(), c); err != nil {
 		t.Fatal(err)
 	}
@@ -61,6 +60,21 @@ func sdkProcess(t *testing.T, greeting string) (*stand, *Process, task.Session, 
 		t.Fatal(err)
 	}
 	return s, p, sess, r
+}
+
+// greet is the configuration of a task that greets so.
+func greet(t *testing.T, name, greeting string) task.Configure {
+	t.Helper()
+	body, err := schema.Of[sdkConfig]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := cty.ObjectVal(map[string]cty.Value{"greeting": cty.StringVal(greeting)})
+	config, err := msgpack.Marshal(value, body.CtyType())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return task.Configure{Task: name, Type: "greet", Mode: task.Periodic, SchemaHash: body.Hash(), Config: config, LogLevel: "info"}
 }
 
 func TestAPluginOfTheSDKRunsDrainsAndCancels(t *testing.T) {

@@ -29,7 +29,7 @@ const (
 type session struct {
 	stream  taskv1.Task_SessionClient
 	cancel  context.CancelFunc
-	out     *output
+	out     *channel
 	reports task.Reports
 	ended   chan struct{} // closed when the reader has returned
 
@@ -52,18 +52,19 @@ type callResult struct {
 
 var _ task.Session = (*session)(nil)
 
-// Open begins the session. See task.Process. A process has one session.
-func (p *Process) Open(ctx context.Context, reports task.Reports) (task.Session, error) {
+// Open begins the session. See task.Process. A task has one session in its process.
+func (seat *seat) Open(ctx context.Context, reports task.Reports) (task.Session, error) {
 	ctx, cancel := bounded(ctx, controlTime)
 	defer cancel()
-	s, err := p.open(ctx, reports)
+	s, err := seat.open(ctx, reports)
 	if err != nil {
-		return nil, fmt.Errorf("open the session: %w", p.ended(ctx, err))
+		return nil, fmt.Errorf("open the session: %w", seat.p.ended(ctx, err))
 	}
 	return s, nil
 }
 
-func (p *Process) open(ctx context.Context, reports task.Reports) (*session, error) {
+func (seat *seat) open(ctx context.Context, reports task.Reports) (*session, error) {
+	p := seat.p
 	life, cancel := context.WithCancel(context.Background())
 	giveUp := context.AfterFunc(ctx, cancel)
 	defer giveUp()
@@ -73,10 +74,10 @@ func (p *Process) open(ctx context.Context, reports task.Reports) (*session, err
 		return nil, err
 	}
 	s := &session{
-		stream: stream, cancel: cancel, out: p.out, reports: reports,
+		stream: stream, cancel: cancel, out: seat.channel, reports: reports,
 		ended: make(chan struct{}), calls: map[uint64]chan callResult{},
 	}
-	err = s.greet(p.name())
+	err = s.greet(seat.name())
 	if err == nil && !giveUp() {
 		err = ctx.Err()
 	}
@@ -86,14 +87,14 @@ func (p *Process) open(ctx context.Context, reports task.Reports) (*session, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.hung || p.session != nil {
+	if p.hung || seat.session != nil {
 		cancel()
 		if p.hung {
 			return nil, errors.New("the process has ended")
 		}
-		return nil, errors.New("the process has a session already")
+		return nil, errors.New("the task has a session already")
 	}
-	p.session = s
+	seat.session = s
 	go s.read()
 	return s, nil
 }

@@ -90,7 +90,7 @@ func (a *actor) run() {
 		return
 	}
 	info := p.Info()
-	a.line("info", fmt.Sprintf("launched plugin %s as process %d", pluginText(a.def.Plugin, info.Version), info.PID), nil)
+	a.launchLine(info)
 	a.report(task.ProcessReady{ID: a.id, Info: info, At: time.Now()})
 	a.serve(p)
 	a.box.close()
@@ -102,7 +102,7 @@ func (a *actor) run() {
 	}
 	a.exitLine(info.PID, run, gone.Exit)
 	crash := ""
-	if !gone.Exit.ByHost && run != "" {
+	if !gone.Exit.ByHost && gone.Exit.Neighbour == "" && run != "" {
 		crash = gone.Exit.Text()
 	}
 	a.endMessages(crash)
@@ -131,6 +131,7 @@ func (a *actor) start() (task.Process, error) {
 		Config:     a.def.Config.Msgpack,
 		LogLevel:   a.r.cfg.LogLevel,
 		Pause:      a.def.Continuous.Pause,
+		Shared:     a.def.Process == task.ProcessShared,
 		Dir:        a.def.Dir,
 	})
 	var session task.Session
@@ -177,6 +178,7 @@ func (a *actor) launch() (task.Process, error) {
 		Timeout: a.startTimeout(),
 		Drain:   min(a.def.Stop.Drain, drainAlone),
 		Log:     a.sink,
+		Share:   a.share(),
 	})
 	if err != nil {
 		if _, typed := errors.AsType[*task.LaunchError](err); !typed {

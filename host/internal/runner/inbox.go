@@ -28,7 +28,7 @@ type inbox struct {
 	lost chan struct{} // closed when the session has ended
 
 	mu       sync.Mutex
-	commands []any // task.RunStart, task.Answer
+	commands []any // task.RunStart, task.Answer, moving
 	reports  []any // entered, ended, commit, load, extend
 	bytes    int   // in reports
 	finished *finished

@@ -26,11 +26,17 @@ func (a *actor) line(level, message string, fields map[string]any) {
 // exitLine says how the process ended, and with the whole text of a panic. An end that
 // the host brought about, or a clean one without a run, is nothing to worry about.
 func (a *actor) exitLine(pid int, run string, exit task.ExitCause) {
+	if exit.Left {
+		a.line("info", fmt.Sprintf("left process %d, which others share", pid), nil)
+		return
+	}
 	level, text := "error", exit.Text()
 	if exit.ByHost || exit.Code == 0 && run == "" {
 		level = "info"
 	}
-	if exit.ByHost {
+	if exit.Neighbour != "" {
+		level = "warn"
+	} else if exit.ByHost {
 		text += " (by the host)"
 	}
 	fields := map[string]any{"pid": pid}

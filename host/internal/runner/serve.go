@@ -95,6 +95,9 @@ func (a *actor) commands(p task.Process) {
 			a.begin(p, c)
 		case task.Answer:
 			a.answer(c)
+		case moving:
+			a.line("info", "its process is to be left: "+c.reason, nil)
+			a.report(task.ProcessMoving{ID: a.id, Reason: c.reason, At: time.Now()})
 		}
 	}
 }

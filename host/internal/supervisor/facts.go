@@ -33,7 +33,7 @@ func (st *state) tellFacts() {
 			f.Started = true
 		}
 		// A task whose process need not be up is as ready as it can be once it is started.
-		if st.def.Mode != task.Continuous && (st.def.Process != task.ProcessTask || st.perRun()) {
+		if st.def.Mode != task.Continuous && !st.resident() {
 			f.Ready = true
 		}
 	}

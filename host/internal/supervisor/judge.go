@@ -85,6 +85,8 @@ func judgeGone(w why, stage task.Stage, exit task.ExitCause) verdict {
 		v.class, v.message, v.stack = w.class(), w.text(), ""
 	case w == whyStop && stage == task.StageKill:
 		v.outcome, v.class, v.stack = task.OutcomeInterrupted, "", ""
+	case exit.Neighbour != "":
+		v.outcome, v.class, v.endedIn, v.note = task.OutcomeInterrupted, "", "neighbour", "its process was "+exit.Text()
 	}
 	return v
 }

@@ -44,7 +44,7 @@ func (st *state) spares(now time.Time) (want, keep int) {
 		}
 		return 0, 1
 	}
-	if st.def.Process == task.ProcessTask && !st.perRun() {
+	if st.resident() {
 		return 1, 1
 	}
 	use := st.nextUse()
@@ -292,6 +292,8 @@ func (e reported) apply(st *state, now time.Time) {
 		st.processFailed(p, r, now)
 	case task.ProcessGone:
 		st.processGone(p, r, now)
+	case task.ProcessMoving:
+		st.leaveProcess(p, r, now)
 	case task.RunEntered:
 		st.enteredRun(p, r, now)
 	case task.RunReturned:
@@ -374,7 +376,7 @@ func (st *state) relaunchLater(now time.Time) {
 // processGone: a process has ended, with or without a run.
 func (st *state) processGone(p *process, e task.ProcessGone, now time.Time) {
 	r := p.run
-	expected := p.phase == procClosing || p.phase == procKilling
+	expected := p.phase == procClosing || p.phase == procKilling || e.Exit.Neighbour != ""
 	st.removeProcess(p)
 	if len(e.Exit.Survivors) > 0 {
 		st.tell("task", "survivors", "", "processes of its tree outlived the kill", now)

@@ -14,7 +14,7 @@ import (
 func drawDefinition(t *rapid.T) task.Definition {
 	mode := rapid.SampledFrom([]task.Mode{task.Periodic, task.Periodic, task.Continuous, task.OnDemand}).Draw(t, "mode")
 	d := map[task.Mode]func() task.Definition{task.Periodic: periodicTask, task.Continuous: continuousTask, task.OnDemand: onDemandTask}[mode]()
-	d.Process = rapid.SampledFrom([]task.ProcessMode{task.ProcessAuto, task.ProcessTask, task.ProcessRun}).Draw(t, "process")
+	d.Process = rapid.SampledFrom([]task.ProcessMode{task.ProcessAuto, task.ProcessTask, task.ProcessRun, task.ProcessShared}).Draw(t, "process")
 	d.OnInterrupt = rapid.SampledFrom([]task.OnInterrupt{task.InterruptAuto, task.InterruptResume, task.InterruptDrop}).Draw(t, "on_interrupt")
 	d.Enabled = rapid.IntRange(0, 9).Draw(t, "enabled") > 0
 	d.StuckAfter = seconds(t, "stuck_after", 0, 30)
@@ -94,6 +94,12 @@ func drawBehaviour(t *rapid.T) behaviour {
 	b.onKill = time.Duration(rapid.IntRange(0, 1500).Draw(t, "kill ms")) * time.Millisecond
 	if rapid.IntRange(0, 5).Draw(t, "dies") == 0 {
 		b.dies = 3 * time.Second
+	}
+	if rapid.IntRange(0, 5).Draw(t, "neighbour") == 0 {
+		b.neighbour = "wild"
+	}
+	if rapid.IntRange(0, 5).Draw(t, "moves") == 0 {
+		b.moves = time.Duration(rapid.IntRange(1, 20_000).Draw(t, "moves ms")) * time.Millisecond
 	}
 	return b
 }

@@ -41,8 +41,8 @@ func (st *state) keepGoing(now time.Time) {
 // word, unless the run was stopped for something that has its own way on.
 func (st *state) afterLife(r *run, now time.Time) {
 	st.setReady(false)
-	if r.why == whyStop && !r.Outcome.Failure() {
-		return // stopped, restarted or reloaded: the schedule alone says whether it runs again
+	if r.why == whyStop && !r.Outcome.Failure() || r.Outcome == task.OutcomeInterrupted {
+		return // stopped, restarted, reloaded or moved: the schedule alone says whether it runs again
 	}
 	policy := st.def.Continuous.Restart
 	alive := now.Sub(r.began)

@@ -26,6 +26,8 @@ type behaviour struct {
 	onCancel  time.Duration
 	crashes   bool          // at the end of work instead of returning
 	dies      time.Duration // idle, after this long; 0 is not at all
+	neighbour string        // whose fault its end is, when it is shared
+	moves     time.Duration // is told to be left, after this long; 0 is not at all
 	saves     bool
 	onClose   time.Duration // negative ignores it
 	onKill    time.Duration
@@ -250,7 +252,10 @@ func (s *sim) launch(e launchEffect) {
 	default:
 		s.later(p.b.launch, task.ProcessReady{ID: p.id, Info: task.ProcessInfo{PID: int(p.id) + 100}}, launching)
 		if p.b.dies > 0 {
-			s.later(p.b.launch+p.b.dies, task.ProcessGone{ID: p.id}, func() bool { return p.state == "idle" })
+			s.later(p.b.launch+p.b.dies, task.ProcessGone{ID: p.id, Exit: task.ExitCause{Neighbour: p.b.neighbour}}, func() bool { return p.state == "idle" })
+		}
+		if p.b.moves > 0 {
+			s.later(p.b.moves, task.ProcessMoving{ID: p.id, Reason: "a neighbour is deaf"}, func() bool { return p.state != "gone" })
 		}
 	}
 }
@@ -291,7 +296,7 @@ func (s *sim) startRun(e startRunEffect) {
 		return
 	}
 	if b.crashes {
-		s.later(b.work, task.ProcessGone{ID: p.id, Exit: task.ExitCause{Code: 2}, SavedValues: b.saves}, at)
+		s.later(b.work, task.ProcessGone{ID: p.id, Exit: task.ExitCause{Code: 2, Neighbour: b.neighbour}, SavedValues: b.saves}, at)
 		return
 	}
 	s.later(b.work, task.RunReturned{ID: p.id, Result: task.RunResult{Run: run, Status: b.status, RetryAfter: b.asked}, SavedValues: b.saves}, at)

@@ -165,6 +165,8 @@ func happenings(s *sim) map[string]func() {
 		}
 		all["failed: "+known] = report(task.ProcessFailed{ID: id, Err: &task.LaunchError{Kind: task.LaunchTimeout}})
 		all["gone: "+known] = report(task.ProcessGone{ID: id})
+		all["moving: "+known] = report(task.ProcessMoving{ID: id})
+		all["brought down: "+known] = report(task.ProcessGone{ID: id, Exit: task.ExitCause{Neighbour: "wild"}})
 		all["entered: "+known] = report(task.RunEntered{ID: id, Run: run})
 		all["returned: "+known] = func() {
 			if p != nil && p.run == "" {

@@ -92,6 +92,7 @@ var Attributes = []Attribute{
 	{"output", "Outputs", ClassRestart, "", ""},
 
 	{"process", "Process", ClassRestart, "", ""},
+	{"max_per_process", "MaxPerProcess", ClassRestart, "", ""},
 	{"idle", "Idle", ClassLive, "", ""},
 	{"start_timeout", "StartTimeout", ClassLive, "", "from the next launch on"},
 	{"timeout", "Timeout", ClassLive, ClassRestart, "of a running attempt too, counted from its begin"},

@@ -42,9 +42,10 @@ type Definition struct {
 	Consume *Consume          `json:"consume,omitempty"` // with Continuous: the task handles the messages of a queue
 	Outputs map[string]string `json:"outputs,omitempty"` // the type's outputs by name, and the queues that they are wired to
 
-	Process      ProcessMode   `json:"process"`
-	Idle         time.Duration `json:"idle"`          // with ProcessAuto: how near the next slot keeps a process resident
-	StartTimeout time.Duration `json:"start_timeout"` // launch, handshake and Configure together
+	Process       ProcessMode   `json:"process"`
+	MaxPerProcess int           `json:"max_per_process,omitempty"` // with ProcessShared: how many instances one process serves
+	Idle          time.Duration `json:"idle"`                      // with ProcessAuto: how near the next slot keeps a process resident
+	StartTimeout  time.Duration `json:"start_timeout"`             // launch, handshake and Configure together
 
 	Timeout     time.Duration `json:"timeout,omitempty"`     // of one attempt; 0 is none
 	MaxTimeout  time.Duration `json:"max_timeout,omitempty"` // how far Extend may push it; 0 is no bound
@@ -202,6 +203,8 @@ const (
 	ProcessAuto ProcessMode = "auto" // resident while the next slot is near, else launched ahead of it
 	ProcessTask ProcessMode = "task" // always resident
 	ProcessRun  ProcessMode = "run"  // a fresh process for every run, launched ahead of its slot
+	// ProcessShared is one process for all instances of a block, up while any of them wants it.
+	ProcessShared ProcessMode = "shared"
 )
 
 // AfterRun starts a run for every run of Task that ended with one of Outcomes.

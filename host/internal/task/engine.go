@@ -59,6 +59,13 @@ type (
 		SavedValues bool // the run that it ended under has run-scoped values
 		At          time.Time
 	}
+	// ProcessMoving: a process that others share will end soon, because of one of them. Its run may
+	// be finished in it, the next one begins in another.
+	ProcessMoving struct {
+		ID     ProcessID
+		Reason string
+		At     time.Time
+	}
 	// RunEntered: author code has been entered.
 	RunEntered struct {
 		ID  ProcessID
@@ -100,6 +107,7 @@ type (
 func (r ProcessReady) Process() ProcessID  { return r.ID }
 func (r ProcessFailed) Process() ProcessID { return r.ID }
 func (r ProcessGone) Process() ProcessID   { return r.ID }
+func (r ProcessMoving) Process() ProcessID { return r.ID }
 func (r RunEntered) Process() ProcessID    { return r.ID }
 func (r RunReturned) Process() ProcessID   { return r.ID }
 func (r BecameReady) Process() ProcessID   { return r.ID }

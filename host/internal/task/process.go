@@ -29,6 +29,34 @@ type LaunchSpec struct {
 	Timeout time.Duration // launch and handshake
 	Drain   time.Duration // how long the plugin may drain when the host is gone
 	Log     LogSink
+	Share   *Share // nil: the process serves this task alone
+}
+
+// Share says that a task may share its process with the other instances of its block.
+type Share struct {
+	Block string // whose instances they are
+	Max   int    // how many of them one process serves
+	// Move says that the task should leave the process soon, because another one brings its
+	// end about. It is called at most once, must not block, and may come before Launch returns.
+	Move func(reason string)
+}
+
+// Seat is one task's part in a process that serves several: a Process whose Configure, Open, Drain
+// and Cancel concern that task, and the rest the whole process.
+type Seat interface {
+	Process
+	// Leave lets go of what the process keeps for the task, which it does not serve any more.
+	Leave()
+}
+
+// ErrNotServed says that a process does not serve the task, or not any more.
+var ErrNotServed = errors.New("the process does not serve the task")
+
+// Shareable is a Process that can serve several tasks, side by side.
+type Shareable interface {
+	Process
+	// Join gives a task a seat; log takes its lines. It does not wait.
+	Join(task string, log LogSink) Seat
 }
 
 // LogSink takes what a process writes, line by line. It must not block for long.
@@ -76,6 +104,7 @@ type Configure struct {
 	Config     []byte // msgpack
 	LogLevel   string
 	Pause      time.Duration
+	Shared     bool   // the process serves others too
 	Dir        string // working directory of author code; "" is where the process was started
 }
 
@@ -207,12 +236,20 @@ type ExitCause struct {
 	SystemCPU time.Duration `json:"system_cpu,omitempty"`
 	MaxRSS    int64         `json:"max_rss,omitempty"`   // bytes
 	Survivors []int         `json:"survivors,omitempty"` // pids of its tree that outlived the kill
+	Neighbour string        `json:"neighbour,omitempty"` // of a shared process: the other task that its end is due to, or AnyNeighbour
+	Left      bool          `json:"left,omitempty"`      // the task left a shared process, which lives on
 	At        time.Time     `json:"at"`
 }
 
 // Text says in a few words how the process ended: "exit 3", "killed by SIGSEGV", "panic: …".
 func (e ExitCause) Text() string {
 	switch {
+	case e.Neighbour != "" && e.ByHost:
+		return "killed because of " + e.neighbour() + ", which shared it"
+	case e.Neighbour != "":
+		return "brought down by " + e.neighbour() + ", which shared it"
+	case e.Left:
+		return "the task has left it"
 	case e.Panic != "":
 		first, _, _ := strings.Cut(e.Panic, "\n")
 		return first
@@ -222,6 +259,16 @@ func (e ExitCause) Text() string {
 		return "ended by signal: " + e.Signal
 	}
 	return fmt.Sprintf("exit %d", e.Code)
+}
+
+// AnyNeighbour stands for one of several tasks, when it is not known which.
+const AnyNeighbour = "another task"
+
+func (e ExitCause) neighbour() string {
+	if e.Neighbour == AnyNeighbour {
+		return AnyNeighbour
+	}
+	return "task " + e.Neighbour
 }
 
 // LaunchKind says why a process could not be started.

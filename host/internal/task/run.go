@@ -115,7 +115,7 @@ type Run struct {
 	PreviousSlot time.Time       `json:"previous_slot,omitzero"`
 	State        RunState        `json:"state"`
 	Outcome      Outcome         `json:"outcome,omitempty"`  // when ended
-	EndedIn      string          `json:"ended_in,omitempty"` // return, drain, cancel, kill, crash, launch, host_died; queue when it never began
+	EndedIn      string          `json:"ended_in,omitempty"` // return, drain, cancel, kill, crash, launch, host_died; neighbour: of a shared process; queue when it never began
 	Queued       time.Time       `json:"queued_at"`
 	NotBefore    time.Time       `json:"not_before,omitzero"` // slot plus jitter, or the asked time
 	Started      time.Time       `json:"started_at,omitzero"` // author code entered, first attempt

@@ -90,7 +90,7 @@ func (h *Handle) execute() {
 	err := errExited
 	defer func() { h.finish(result, err, time.Now()) }()
 	h.inst.out.add(&taskv1.PluginFrame{Body: &taskv1.PluginFrame_RunEntered{RunEntered: &taskv1.RunEntered{Run: h.run, At: time.Now().UnixNano()}}})
-	err = guard(func() error {
+	err = h.inst.author(func() error {
 		switch {
 		case h.intake != nil:
 			return h.intake.run(h.ctx)

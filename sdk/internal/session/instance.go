@@ -33,6 +33,7 @@ type instance struct {
 	pause    time.Duration
 	maxFrame int
 	log      hclog.Logger
+	author   func(func() error) error // calls author code
 	out      *outbox
 	object   any             // set once by open
 	own      *Handle         // what open and methods see: bound to no run
@@ -80,6 +81,7 @@ func newInstance(s *Server, t *Type, q *taskv1.ConfigureRequest, log hclog.Logge
 		pause:    time.Duration(q.GetPause()),
 		maxFrame: int(q.GetMaxFrame()),
 		log:      log,
+		author:   guard,
 		out:      newOutbox(),
 		stopping: make(chan struct{}),
 		orphan:   make(chan struct{}),
@@ -91,6 +93,9 @@ func newInstance(s *Server, t *Type, q *taskv1.ConfigureRequest, log hclog.Logge
 	}
 	i.maxFrame = max(i.maxFrame, wire.MinMaxFrame)
 	i.ctx, i.end = context.WithCancelCause(context.Background())
+	if q.GetShared() {
+		i.log, i.author = log.With(wire.TaskKey, i.name), labelled(i.name)
+	}
 	i.own = &Handle{inst: i, task: q.GetTask(), ctx: i.ctx, stopping: i.stopping}
 	if i.own.task == "" {
 		i.own.task = i.name
@@ -104,7 +109,7 @@ func newInstance(s *Server, t *Type, q *taskv1.ConfigureRequest, log hclog.Logge
 // open runs the author's open. It fails with what the host is told.
 func (i *instance) open(ctx context.Context, config any) error {
 	var object any
-	err := guard(func() error {
+	err := i.author(func() error {
 		var err error
 		object, err = i.typ.Open(ctx, i.own, config)
 		return err
@@ -112,7 +117,7 @@ func (i *instance) open(ctx context.Context, config any) error {
 	if err == nil && ctx.Err() != nil {
 		// The host waits no longer: it will not learn that there is something to close.
 		err = fmt.Errorf("open took too long: %w", context.Cause(ctx))
-		closeObject(object, i.log)
+		i.closeObject(object)
 	}
 	if err != nil {
 		var p *Panic
@@ -312,7 +317,7 @@ func (i *instance) answer(method MethodFunc, q *taskv1.MethodCall) {
 		i.mu.Unlock()
 		i.working.Done()
 	}()
-	err = guard(func() error {
+	err = i.author(func() error {
 		var err error
 		result, err = method(ctx, i.object, q.GetInput())
 		return err
@@ -366,7 +371,7 @@ func (i *instance) close() {
 	i.mu.Unlock()
 	i.end(errClosed)
 	i.working.Wait()
-	closeObject(i.object, i.log)
+	i.closeObject(i.object)
 	i.mu.Lock()
 	i.state = closed
 	attached := i.link.end != nil
@@ -379,12 +384,12 @@ func (i *instance) close() {
 }
 
 // closeObject closes what open made, when it can be closed.
-func closeObject(object any, log hclog.Logger) {
+func (i *instance) closeObject(object any) {
 	c, ok := object.(io.Closer)
 	if !ok {
 		return
 	}
-	if err := guard(c.Close); err != nil {
-		log.Error("close", "error", err.Error())
+	if err := i.author(c.Close); err != nil {
+		i.log.Error("close", "error", err.Error())
 	}
 }

@@ -263,7 +263,7 @@ func (in *intake) handleAll(messages []*taskv1.Delivery, early bool) {
 	}
 	err := errExited
 	defer func() { h.inst.out.settle(w.settle(err)) }()
-	err = guard(func() error { return h.inst.typ.Handle(w.ctx, w, h.inst.object) })
+	err = h.inst.author(func() error { return h.inst.typ.Handle(w.ctx, w, h.inst.object) })
 }
 
 // announced waits until the host has taken note of all that was sent before. A handler that ends its process at once

@@ -169,6 +169,7 @@ func (s *Server) closed(i *instance) {
 // discard forgets an instance that could not be opened; another may be tried.
 func (s *Server) discard(i *instance) {
 	i.end(errClosed)
+	defer close(i.done)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.instances, i.name)
@@ -280,6 +281,8 @@ func (s *Server) enter(i *instance) error {
 	switch {
 	case s.draining:
 		return status.Error(codes.Unavailable, "this process is being stopped")
+	case s.over:
+		return status.Error(codes.Unavailable, "this process has closed its last task and ends")
 	case s.instances[i.name] != nil:
 		return status.Errorf(codes.AlreadyExists, "%q is configured already", i.name)
 	}

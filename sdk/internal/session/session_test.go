@@ -1,10 +1,13 @@
 package session_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"runtime/pprof"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -386,6 +389,100 @@ func TestSeveralInstancesShareAProcess(t *testing.T) {
 		<-r.server.Done()
 		if _, err := r.client.Configure(t.Context(), &taskv1.ConfigureRequest{Instance: "c", Type: "t"}); status.Code(err) != codes.Unavailable {
 			t.Errorf("configure a process that ends: %v", err)
+		}
+	})
+}
+
+// lineWriter keeps what is logged.
+type lineWriter struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(p)
+}
+
+// newOpenRig serves a type whose open is given, and logs to out.
+func newOpenRig(t *testing.T, out io.Writer, open func(ctx context.Context, h *session.Handle) error) *rig {
+	t.Helper()
+	typ := session.Type{
+		Description: wire.Type{Name: "t", Schema: "hash", Modes: []string{"periodic"}},
+		Decode:      func([]byte) (any, []schema.Problem, error) { return nil, nil, nil },
+		Open:        func(ctx context.Context, h *session.Handle, _ any) (any, error) { return nil, open(ctx, h) },
+	}
+	server, err := session.New(wire.Description{Plugin: "p", Types: []wire.Type{typ.Description}}, []session.Type{typ}, session.Log{Output: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory, err := solo.Serve(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		server.Abandon()
+		<-server.Done()
+		memory.Close()
+	})
+	return &rig{t: t, server: server, client: taskv1.NewTaskClient(memory.Conn)}
+}
+
+func TestOnlyInASharedProcessDoesTheLogNameItsTask(t *testing.T) {
+	t.Parallel()
+	for _, shared := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			var out lineWriter
+			label := ""
+			r := newOpenRig(t, &out, func(_ context.Context, h *session.Handle) error {
+				h.Log().Info("opened")
+				labels := make(chan string, 1)
+				go func() {
+					var trace bytes.Buffer
+					_ = pprof.Lookup("goroutine").WriteTo(&trace, 1)
+					labels <- trace.String()
+				}()
+				label = <-labels
+				return nil
+			})
+			if _, err := r.client.Configure(t.Context(), &taskv1.ConfigureRequest{Instance: "block.a", Type: "t", SchemaHash: "hash", Shared: shared}); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Contains(out.text.String(), `"@task":"block.a"`); got != shared {
+				t.Errorf("shared %t: it logs %s", shared, out.text.String())
+			}
+			if got := strings.Contains(label, `"taskhost.task":"block.a"`); got != shared {
+				t.Errorf("shared %t: labels of the goroutine that author code started:\n%s", shared, label)
+			}
+		})
+	}
+}
+
+func TestStopOfAnInstanceThatIsBeingOpenedWaitsUntilItIsGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out lineWriter
+		r := newOpenRig(t, &out, func(ctx context.Context, _ *session.Handle) error {
+			<-ctx.Done()
+			<-time.After(time.Second) // it takes its time
+			return ctx.Err()
+		})
+		ctx, giveUp := context.WithCancel(t.Context())
+		go func() {
+			_, _ = r.client.Configure(ctx, &taskv1.ConfigureRequest{Instance: "a", Type: "t", SchemaHash: "hash"})
+		}()
+		synctest.Wait()
+		giveUp()
+		began := time.Now()
+		if _, err := r.client.Stop(t.Context(), &taskv1.StopRequest{Instance: "a"}); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("stop answered after %v", took)
+		}
+		if _, err := r.client.Stop(t.Context(), &taskv1.StopRequest{Instance: "a"}); status.Code(err) != codes.NotFound {
+			t.Errorf("it is still there: %v", err)
 		}
 	})
 }

@@ -506,17 +506,20 @@ func (x *ValidateResponse) GetProblems() []*Problem {
 }
 
 type ConfigureRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"` // task name; several instances may share a process
-	Task          string                 `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
-	Type          string                 `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
-	SchemaHash    string                 `protobuf:"bytes,4,opt,name=schema_hash,json=schemaHash,proto3" json:"schema_hash,omitempty"`
-	Config        []byte                 `protobuf:"bytes,5,opt,name=config,proto3" json:"config,omitempty"` // msgpack of the schema's cty type
-	LogLevel      string                 `protobuf:"bytes,6,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
-	MaxFrame      uint32                 `protobuf:"varint,7,opt,name=max_frame,json=maxFrame,proto3" json:"max_frame,omitempty"` // bytes; what either side may send in one frame; at least 64 KiB, 0 is 1 MiB
-	Mode          string                 `protobuf:"bytes,8,opt,name=mode,proto3" json:"mode,omitempty"`                          // periodic, continuous or on_demand
-	Pause         int64                  `protobuf:"varint,9,opt,name=pause,proto3" json:"pause,omitempty"`                       // nanoseconds between the steps of a loop
-	Dir           string                 `protobuf:"bytes,10,opt,name=dir,proto3" json:"dir,omitempty"`                           // working directory from now on; empty: stay where you are
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Instance   string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"` // task name; several instances may share a process
+	Task       string                 `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
+	Type       string                 `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
+	SchemaHash string                 `protobuf:"bytes,4,opt,name=schema_hash,json=schemaHash,proto3" json:"schema_hash,omitempty"`
+	Config     []byte                 `protobuf:"bytes,5,opt,name=config,proto3" json:"config,omitempty"` // msgpack of the schema's cty type
+	LogLevel   string                 `protobuf:"bytes,6,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
+	MaxFrame   uint32                 `protobuf:"varint,7,opt,name=max_frame,json=maxFrame,proto3" json:"max_frame,omitempty"` // bytes; what either side may send in one frame; at least 64 KiB, 0 is 1 MiB
+	Mode       string                 `protobuf:"bytes,8,opt,name=mode,proto3" json:"mode,omitempty"`                          // periodic, continuous or on_demand
+	Pause      int64                  `protobuf:"varint,9,opt,name=pause,proto3" json:"pause,omitempty"`                       // nanoseconds between the steps of a loop
+	Dir        string                 `protobuf:"bytes,10,opt,name=dir,proto3" json:"dir,omitempty"`                           // working directory from now on; empty: stay where you are
+	// The process serves other instances too: every record of this one's log says "@task", its
+	// instance, so that the host can tell them apart.
+	Shared        bool `protobuf:"varint,11,opt,name=shared,proto3" json:"shared,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -619,6 +622,13 @@ func (x *ConfigureRequest) GetDir() string {
 		return x.Dir
 	}
 	return ""
+}
+
+func (x *ConfigureRequest) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
 }
 
 type ConfigureResponse struct {
@@ -3265,7 +3275,7 @@ const file_task_proto_rawDesc = "" +
 	"schemaHash\x12\x16\n" +
 	"\x06config\x18\x03 \x01(\fR\x06config\"I\n" +
 	"\x10ValidateResponse\x125\n" +
-	"\bproblems\x18\x01 \x03(\v2\x19.taskhost.task.v1.ProblemR\bproblems\"\x85\x02\n" +
+	"\bproblems\x18\x01 \x03(\v2\x19.taskhost.task.v1.ProblemR\bproblems\"\x9d\x02\n" +
 	"\x10ConfigureRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x12\n" +
 	"\x04task\x18\x02 \x01(\tR\x04task\x12\x12\n" +
@@ -3278,7 +3288,8 @@ const file_task_proto_rawDesc = "" +
 	"\x04mode\x18\b \x01(\tR\x04mode\x12\x14\n" +
 	"\x05pause\x18\t \x01(\x03R\x05pause\x12\x10\n" +
 	"\x03dir\x18\n" +
-	" \x01(\tR\x03dir\"`\n" +
+	" \x01(\tR\x03dir\x12\x16\n" +
+	"\x06shared\x18\v \x01(\bR\x06shared\"`\n" +
 	"\x11ConfigureResponse\x125\n" +
 	"\bproblems\x18\x01 \x03(\v2\x19.taskhost.task.v1.ProblemR\bproblems\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\"o\n" +

@@ -34,7 +34,7 @@ type Work struct {
 
 func handle(context.Context, *task.Host, struct{}, *task.Message[Work]) error { return nil }
 
-// kept is how many runs a process notes; later ones are not noted.
+// kept is how many runs are noted; later ones are not.
 const kept = 8192
 
 // probe holds the notes of one process. Runs of a process follow each other, so nothing guards them.
@@ -45,7 +45,7 @@ type probe struct {
 }
 
 func open(_ context.Context, _ *task.Host, c Config) (*probe, error) {
-	p := &probe{out: c.Out, slots: make([]int64, 0, kept), times: make([]int64, 0, kept)}
+	p := &probe{out: c.Out, slots: make([]int64, 0, 256), times: make([]int64, 0, 256)} // there may be thousands in a process
 	if !c.Announce {
 		return p, nil
 	}
