@@ -59,6 +59,7 @@ type API struct {
 	batches  slots
 	failures *buckets
 	keys     *keys
+	lists    lists
 	intakes  atomic.Pointer[intakes]
 	closing  context.Context // ends when the API is to end: it cuts streams and waits
 	end      context.CancelCauseFunc

@@ -265,10 +265,13 @@ func (a *API) write(r *request, value any) {
 		r.w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	data, err := encode(value)
-	if err != nil {
-		a.refuse(r, fmt.Errorf("encode the answer: %w", err))
-		return
+	data, done := value.(encoded)
+	if !done {
+		var err error
+		if data, err = encode(value); err != nil {
+			a.refuse(r, fmt.Errorf("encode the answer: %w", err))
+			return
+		}
 	}
 	a.record(r, status, "", value)
 	r.send(status, "application/json", data)

@@ -40,7 +40,7 @@ func TestReloadingMeasuresARealHost(t *testing.T) {
 	var out, log bytes.Buffer
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	if err := measure(ctx, small, 8, "", &out, &log); err != nil {
+	if err := measure(ctx, small, 9, "", &out, &log); err != nil {
 		t.Fatalf("%v\n%s", err, log.String())
 	}
 	if !strings.Contains(out.String(), "plan, one of 3 tasks changed") {

@@ -326,6 +326,7 @@ func (s *SQLite) forgetTask(ctx context.Context, t *tx, name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.published, name)
+	s.told.Add(1)
 	h := s.tasks[name]
 	if h == nil || h.live.count() > 0 {
 		return nil

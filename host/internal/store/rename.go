@@ -179,6 +179,7 @@ func (s *SQLite) renamed(from, to string) {
 		s.published[to] = maps.Clone(values)
 	}
 	delete(s.published, from)
+	s.told.Add(1)
 	delete(s.tasks, from)
 	s.event(task.Event{Topic: "task", Kind: "renamed", Task: to, Text: "it was " + from})
 }

@@ -31,6 +31,7 @@ type SQLite struct {
 	path     string
 	tune     tuning
 	statuses statuses
+	told     atomic.Uint64 // changes of published values
 	read     *sql.DB
 	kinds    *kinds
 	acked    *ackedMark
@@ -410,6 +411,9 @@ func (s *SQLite) Status(name string) (task.Status, bool) { return s.statuses.one
 // Statuses are the snapshots of all tasks, sorted by name. The list is shared: it must not be changed.
 func (s *SQLite) Statuses() []task.Status { return s.statuses.all() }
 
+// Version rises with every change of what Status, Statuses and State say.
+func (s *SQLite) Version() uint64 { return s.statuses.changes.Load() + s.told.Load() }
+
 // Event gives e its sequence and writes it; the feed gets it then.
 func (s *SQLite) Event(e task.Event) {
 	s.mu.Lock()
@@ -442,6 +446,7 @@ func (s *SQLite) Publish(name, key string, value json.RawMessage, at time.Time) 
 		return
 	}
 	put(s.published, name, key, task.Published{Value: value, At: at})
+	s.told.Add(1)
 	s.pending.published[valueKey{name, key}] = true
 	s.event(task.Event{At: at, Topic: "state", Kind: "published", Task: name, Text: key})
 }

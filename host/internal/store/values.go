@@ -18,6 +18,7 @@ type values struct {
 	checkpoints map[string]map[string]task.Checkpoint
 	runs        map[string]map[string]json.RawMessage
 	published   map[string]map[string]task.Published
+	told        uint64 // changes of published
 }
 
 func newValues() *values {
@@ -169,7 +170,15 @@ func (v *values) publish(name, key string, p task.Published) bool {
 		return false
 	}
 	put(v.published, name, key, p)
+	v.told++
 	return true
+}
+
+// Version rises with every change of what Status, Statuses and State say.
+func (m *Memory) Version() uint64 {
+	m.values.mu.Lock()
+	defer m.values.mu.Unlock()
+	return m.statuses.changes.Load() + m.values.told
 }
 
 // State returns what the task publishes.
@@ -243,4 +252,5 @@ func (v *values) dropTask(name string) {
 	defer v.mu.Unlock()
 	delete(v.checkpoints, name)
 	delete(v.published, name)
+	v.told++
 }
