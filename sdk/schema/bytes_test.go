@@ -76,3 +76,21 @@ func TestEverySizeReadsBack(t *testing.T) {
 		}
 	})
 }
+
+func FuzzParseBytes(f *testing.F) {
+	for _, seed := range []string{"", "64KiB", "1.5GiB", "9e9", "-1B", "99999999999999999999TB", "1..2MB", "0.0000000001TiB", "1\x00", "8EiB"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		n, err := ParseBytes(text)
+		if err != nil {
+			return
+		}
+		if n < 0 {
+			t.Fatalf("%q is %d bytes", text, n)
+		}
+		if back, err := ParseBytes(FormatBytes(n)); err != nil || back != n {
+			t.Fatalf("%q is %d, which reads back as %d, %v", text, n, back, err)
+		}
+	})
+}

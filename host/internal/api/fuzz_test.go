@@ -1,10 +1,12 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -112,6 +114,33 @@ func FuzzOnlyWholeMessagesAreKept(f *testing.F) {
 			if m.ID == "" || len(m.ID) > 128 || m.ID[0] == '~' || !utf8.ValidString(m.Key) || strings.ContainsRune(m.Key, 0) {
 				t.Errorf("a queue keeps id %q key %q", m.ID, m.Key)
 			}
+		}
+	})
+}
+
+// FuzzAResumeIDIsAPositionOrRefused gives a stream of events ids that its client may have from anywhere.
+func FuzzAResumeIDIsAPositionOrRefused(f *testing.F) {
+	for _, seed := range []string{"", "0", "1", "18446744073709551615", "18446744073709551616", "-1", "1e3", " 7", "0x10", "01m7z6g8r0hqzc2qws5jkd41x6", "\x00", "7\r\nid: 8"} {
+		f.Add(seed)
+	}
+	l := apitest.Start(f, "")
+	f.Fuzz(func(t *testing.T, id string) {
+		ctx, cancel := context.WithCancel(t.Context())
+		req := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1/v1/events?last_event_id="+url.QueryEscape(id), nil)
+		req.Header.Set("Authorization", "Bearer "+apitest.Token)
+		cancel() // the stream ends when what was missed has been sent
+		answer := httptest.NewRecorder()
+		l.API.Handler().ServeHTTP(answer, req)
+		_, err := strconv.ParseUint(id, 10, 64)
+		switch {
+		case answer.Code == http.StatusOK && (err == nil || id == ""):
+			if body := answer.Body.String(); strings.Contains(body, "\r") || strings.Count(body, "\n\n") > 0 && !strings.Contains(body, "data: ") && !strings.Contains(body, ": ") {
+				t.Errorf("%q: %q", id, body)
+			}
+		case answer.Code == http.StatusBadRequest && err != nil:
+		case answer.Code >= 500 && ctx.Err() != nil: // it was given up before it began
+		default:
+			t.Errorf("%q: %d %s", id, answer.Code, answer.Body)
 		}
 	})
 }
