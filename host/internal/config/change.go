@@ -16,6 +16,9 @@ var classes = map[string][]task.Attribute{
 // through are the blocks whose attributes take effect through what uses them.
 var through = []string{"variable", "moved"}
 
+// whole are the blocks that are replaced whole in the running host when anything in them changes.
+var whole = []string{"notify", "alert", "heartbeat"}
+
 var labels = regexp.MustCompile(`\[[^]]*\]`)
 
 // changeOf says in words when a change of an attribute, by its path in the reference, takes effect in a running host.
@@ -24,6 +27,9 @@ func changeOf(path string) string {
 	block, name, _ := strings.Cut(labels.ReplaceAllString(path, ""), ".")
 	if slices.Contains(through, block) {
 		return "through what it changes"
+	}
+	if slices.Contains(whole, block) {
+		return string(task.ClassLive)
 	}
 	a, known := attributeOf(block, name)
 	switch {

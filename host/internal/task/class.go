@@ -158,6 +158,7 @@ var PluginAttributes = []Attribute{
 	{"path", "", ClassNextRun, ClassRestart, "when the binary is another one"},
 	{"sha256", "", ClassNextRun, ClassRestart, "when the binary is another one"},
 	{"env", "", ClassRestart, "", "of the tasks that name it"},
+	{"limits", "", ClassRestart, "", "of the tasks that name it"},
 }
 
 // HostAttributes are the few of the host block that take effect without a new start of the host, most of them through
@@ -165,6 +166,7 @@ var PluginAttributes = []Attribute{
 var HostAttributes = []Attribute{
 	{"plugin_dir", "PluginDir", ClassLive, "", "as far as a plugin is another one then"},
 	{"time_zone", "TimeZone", ClassLive, "", "of every cron that names none"},
+	{"require_checksums", "", ClassLive, "", "asked at every reload"},
 	{"shutdown_timeout", "ShutdownTimeout", ClassLive, "", ""},
 	{"keep", "Keep", ClassLive, "", "of every task that says nothing else"},
 }
