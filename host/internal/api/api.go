@@ -38,7 +38,7 @@ type Config struct {
 
 	MaxRequests int // at a time; 512. The ingress has as many of its own
 	MaxStreams  int // at a time, of them; 64
-	OneStreams  int // of one caller who is not on a Unix socket; 16
+	OneStreams  int // of one caller who is not on a Unix socket; 32
 
 	Rate        Rate // of the requests of one caller
 	IngressRate Rate
@@ -82,7 +82,7 @@ func New(c Config) *API {
 		c.MaxStreams = 64
 	}
 	if c.OneStreams == 0 {
-		c.OneStreams = 16
+		c.OneStreams = 32
 	}
 	if c.HeaderTime == 0 {
 		c.HeaderTime = 5 * time.Second

@@ -445,13 +445,13 @@ func TestWhatConcernsTheHostItselfWaitsForANewStart(t *testing.T) {
 	for _, c := range done.Plan.Host {
 		paths = append(paths, c.Path)
 	}
-	if want := []string{"data_dir", "log.level"}; !slices.Equal(paths, want) {
+	if want := []string{"audit.path", "data_dir", "log.level"}; !slices.Equal(paths, want) {
 		t.Errorf("what waits is %v, want %v", paths, want)
 	}
 	if _, err := os.Stat(filepath.Join(h.Dir, "elsewhere")); !os.IsNotExist(err) {
 		t.Errorf("the new data_dir was touched: %v", err)
 	}
-	if c, err := h.Config(t.Context()); err != nil || len(c.Pending) != 2 {
+	if c, err := h.Config(t.Context()); err != nil || len(c.Pending) != 3 {
 		t.Errorf("pending: %+v, %v", c.Pending, err)
 	}
 	if !strings.Contains(h.Output(), "host.log.level takes effect when the host is started again") {
