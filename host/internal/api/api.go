@@ -24,6 +24,7 @@ type Config struct {
 	Queues  Queues  // nil: there are none
 	Token   Token   // of TCP callers; the zero Token lets none in
 	Produce []Token // of TCP callers who post messages and do nothing else
+	Page    Page    // nil: there is none
 	Log     hclog.Logger
 	Now     func() time.Time // time.Now
 
@@ -69,7 +70,7 @@ func New(c Config) *API {
 		keys: newKeys(c.Now),
 	}
 	a.closing, a.end = context.WithCancelCause(context.Background())
-	a.admin, a.ingress = a.newDoor(routes), a.newDoor(ingressRoutes)
+	a.admin, a.ingress = a.newDoor(a.withPage(routes)), a.newDoor(ingressRoutes)
 	return a
 }
 

@@ -174,6 +174,7 @@ func (d *door) handle(row route, w http.ResponseWriter, req *http.Request) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	defer cancel(nil)
 	defer context.AfterFunc(d.closing, func() { cancel(context.Cause(d.closing)) })()
+	defer whileVisiting(r.who, cancel)()
 	r.Request = req.WithContext(ctx)
 	value, err := d.answer(row, r)
 	if err != nil {

@@ -47,6 +47,8 @@ type Identity struct {
 	UID  int    // of the peer, with unix
 
 	queues []string // of a Producer: the names of his queues; nil is every queue that is open to the ingress
+
+	session context.Context // of the page, which ends it; nil outside of one
 }
 
 // Token is a bearer token as the API keeps it: its digest, never its text.
@@ -107,7 +109,7 @@ func (a *API) identify(r *http.Request) (Identity, error) {
 	}
 	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if text == "" {
-		return Identity{}, nil
+		return a.visitor(r), nil
 	}
 	if strings.EqualFold(scheme, "Bearer") {
 		if t := a.holder(strings.TrimSpace(text)); t != nil {

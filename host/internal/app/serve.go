@@ -22,6 +22,7 @@ import (
 	"github.com/taskhost/taskhost/host/internal/store"
 	"github.com/taskhost/taskhost/host/internal/supervisor"
 	"github.com/taskhost/taskhost/host/internal/task"
+	"github.com/taskhost/taskhost/host/internal/ui"
 )
 
 // ServeOptions say how to run the host.
@@ -80,6 +81,7 @@ type host struct {
 	verbs    *verbs
 	manager  *manager
 	token    string
+	page     *ui.Page
 	listens  []string // where the API is served, once it is
 	intakes  []string // where messages are taken, once they are
 }
@@ -147,6 +149,7 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 	if err != nil {
 		return nil, err
 	}
+	h.page = ui.New(ui.Options{Name: h.token})
 	h.verbs = newVerbs(h)
 	h.api = api.New(api.Config{
 		Fleet:   fleetView{h.fleet},
@@ -159,6 +162,7 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 		Queues:  h.queues,
 		Token:   api.NewToken("admin", h.token),
 		Produce: producers,
+		Page:    h.page,
 		Log:     h.log.Named("api"),
 	})
 	return h, nil
@@ -270,6 +274,9 @@ func (h *host) serveAPI(ctx context.Context) (chan error, error) {
 
 // close ends what assemble has opened, in reverse order.
 func (h *host) close() {
+	if h.page != nil {
+		h.page.Close()
+	}
 	h.feed.Close()
 	if h.clock != nil {
 		h.clock.Close()
