@@ -5,6 +5,7 @@ import { changed, connect, enter, follow, leave, onChange, state } from "./store
 import { onRoute, route, to } from "./router.js";
 import { onKey } from "./keys.js";
 import { closeMenu, dialog, menu, notices } from "./parts/overlay.js";
+import { release } from "./parts/resource.js";
 import { stripOf, want } from "./parts/strip.js";
 import { since } from "./format.js";
 import { login } from "./views/login.js";
@@ -20,6 +21,7 @@ function view() {
   if (parts[0] === "tasks" && parts.length === 2) return task(parts[1]);
   if (parts[0] === "runs" && parts.length === 2) return run(parts[1]);
   if (parts[0] === "queues") return parts.length === 2 ? queue(parts[1]) : queues();
+  release();
   return overview();
 }
 

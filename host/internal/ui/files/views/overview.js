@@ -1,13 +1,12 @@
 // Every task on one page: what it does, when it is next due, how it went.
 
 import { h, lazy } from "../dom.js";
-import { state } from "../store.js";
+import { mayAct, state } from "../store.js";
 import { route, setQuery, to } from "../router.js";
-import { ago, length, scheduleWords, since, stamp, until } from "../format.js";
+import { ago, count, length, scheduleWords, since, stamp, until } from "../format.js";
 import { icon, outcomeMark, stateMark, states, tones, words } from "../parts/state.js";
 import { strip, stripOf, want } from "../parts/strip.js";
 import { buttons, ladder } from "../parts/actions.js";
-import { mayAct } from "../store.js";
 
 const sorts = {
   name: (a, b) => a.name.localeCompare(b.name, "en", { numeric: true }),
@@ -88,7 +87,8 @@ function row(t) {
 
 function nextOf(t) {
   if (t.next_slot) return h("time", { datetime: t.next_slot, title: stamp(t.next_slot, t.time_zone), tick: () => until(t.next_slot) });
-  return h("span", { class: "faint" }, t.mode === "continuous" ? "continuous" : t.paused ? "paused" : "–");
+  if (t.reason?.until) return h("span", { title: stamp(t.reason.until), tick: () => `tries ${until(t.reason.until)}` });
+  return h("span", { class: "faint" }, "–");
 }
 
 function lastOf(t) {
@@ -110,10 +110,8 @@ function noteOf(t) {
   return [
     stopping && ladder(stopping),
     working && progress(working.progress),
-    t.reason?.until && h("span", { class: "sub", tick: () => until(t.reason.until) }),
     h("span", { class: "note", title: t.note || null }, t.note),
-    t.failures > 1 && h("span", { class: "sub" }, `${t.failures} failures in a row`),
-    t.restarts > 0 && h("span", { class: "sub" }, `${t.restarts} restarts`),
+    t.restarts > 0 && h("span", { class: "sub" }, count(t.restarts, "restart")),
   ];
 }
 
