@@ -178,3 +178,5 @@ func (b *browser) login(url, token string) {
 	b.press(kb.Enter)
 	b.until("the page is open", `document.querySelector(".top")`)
 }
+
+func reload() chromedp.Action[chromedp.Void] { return chromedp.Reload() }

@@ -52,6 +52,17 @@ function banner() {
   return reasons.length ? h("p", { class: "banner warn", role: "alert" }, reasons.map((r) => r.text).join("; ")) : null;
 }
 
+const place = () => route().parts.join("/");
+let shown = place();
+
+// arrive puts the reader at the beginning of a view that has just been opened.
+function arrive() {
+  if (place() === shown) return;
+  shown = place();
+  scrollTo(0, 0);
+  document.getElementById("main")?.focus({ preventScroll: true });
+}
+
 function draw() {
   const focused = document.activeElement;
   const stale = state.link === "lost";
@@ -60,6 +71,7 @@ function draw() {
   else if (!state.loaded) patch(app, [state.link === "lost" ? banner() : h("p", { class: "boot" }, "reading…")]);
   else patch(app, [header(), banner(), view(), menu(), dialog(), notices()]);
   if (focused !== document.activeElement && focused?.isConnected && document.activeElement === document.body) focused.focus({ preventScroll: true });
+  arrive();
   document.title = title();
 }
 
@@ -82,6 +94,7 @@ function start() {
   onChange(draw);
   onRoute(() => {
     state.menu = null;
+    if (place() !== shown) state.dialog = null;
     changed();
   });
   addEventListener("keydown", onKey);

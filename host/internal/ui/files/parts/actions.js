@@ -3,7 +3,7 @@
 import { h } from "../dom.js";
 import { path, post } from "../api.js";
 import { changed, mayAct, notice, soil, state } from "../store.js";
-import { until } from "../format.js";
+import { length, until } from "../format.js";
 import { words } from "./state.js";
 
 const patience = "10s"; // how long an action waits for its end before it says that it goes on
@@ -62,21 +62,21 @@ export async function cancelRun(id, name, mode) {
   soil(name);
 }
 
-const sure = (t, title, text, button, act) => {
-  state.dialog = { kind: "sure", title, text, button, act, task: t.name };
+const sure = (t, title, text, button, act, hard = true) => {
+  state.dialog = { kind: "sure", title, text, button, act, hard, task: t.name };
   changed();
 };
 
 const kill = (t) => sure(t, `Kill ${t.name} now?`, "Its processes end at once, without a chance to finish or to save. The task stays stopped.", "Kill now",
   () => ask(t.name, "stop", { mode: "kill" }, "kill"));
 
-const stop = (t) => sure(t, `Stop ${t.name}?`, `What runs may finish: it is asked to stop (up to ${t.stop_ladder.drain} s), then cancelled (${t.stop_ladder.cancel} s), then killed. The task stays stopped until somebody starts it.`, "Stop",
-  () => ask(t.name, "stop", { mode: "graceful" }, "stop"));
+const stop = (t) => sure(t, `Stop ${t.name}?`, `What runs may finish: it is asked to stop (up to ${length(t.stop_ladder.drain)}), then cancelled (${length(t.stop_ladder.cancel)}), then killed. The task stays stopped until somebody starts it.`, "Stop",
+  () => ask(t.name, "stop", { mode: "graceful" }, "stop"), false);
 
 const cancel = (t) => sure(t, `Cancel what ${t.name} runs?`, "The run ends as cancelled. The schedule stays as it is.", "Cancel the run",
   () => ask(t.name, "cancel", {}, "cancel"));
 
-const restart = (t) => sure(t, `Restart ${t.name}?`, "What runs is drained, then a new process begins.", "Restart", () => ask(t.name, "restart"));
+const restart = (t) => sure(t, `Restart ${t.name}?`, "What runs is drained, then a new process begins.", "Restart", () => ask(t.name, "restart"), false);
 
 export const openPause = (t) => {
   state.dialog = { kind: "pause", task: t.name };

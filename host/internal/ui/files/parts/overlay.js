@@ -50,13 +50,15 @@ function menuKey(e) {
 
 // ---- dialogs
 
+// closeDialog lets the browser give the focus back to where it was.
 export function closeDialog() {
   state.dialog = null;
+  document.querySelector("dialog[open]")?.close();
   changed();
 }
 
 const frame = (d, title, ...inner) =>
-  h("dialog", { key: `${d.kind} ${d.task ?? ""}`, "aria-labelledby": "dialog-title", made: show, on: { close: closeDialog } },
+  h("dialog", { key: `${d.kind} ${d.task ?? ""}`, "aria-labelledby": "dialog-title", made: show, on: { close: () => state.dialog === d && closeDialog() } },
     h("h2", { id: "dialog-title" }, title), inner);
 
 function show(el) {
@@ -80,7 +82,7 @@ function submit(act) {
 function sure(d) {
   return frame(d, d.title, h("p", {}, d.text),
     h("form", { on: { submit: submit(() => { closeDialog(); d.act(); }) } },
-      h("div", { class: "choices" }, closer(), h("button", { type: "submit", class: "hard", autofocus: true }, d.button))));
+      h("div", { class: "choices" }, closer(), h("button", { type: "submit", class: d.hard === false ? "" : "hard", autofocus: true }, d.button))));
 }
 
 const spans = [["", "until somebody resumes it"], ["900", "for 15 minutes"], ["3600", "for an hour"], ["28800", "for 8 hours"], ["86400", "for a day"]];

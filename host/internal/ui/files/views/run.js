@@ -66,7 +66,8 @@ function timeline(r) {
   const begin = ms(r.slot && ms(r.slot) < ms(r.queued_at) ? r.slot : r.queued_at);
   const end = Math.max(r.ended_at ? ms(r.ended_at) : now(), begin + 1);
   const x = (at) => Math.max(0, Math.min(600, (600 * (at - begin)) / (end - begin)));
-  const bars = [{ key: "wait", from: begin, to: ms(r.started_at ?? r.ended_at) || end, tone: "off", row: 0, text: "waited" }];
+  const first = r.attempts?.find((a) => a.started_at)?.started_at ?? r.started_at ?? r.ended_at;
+  const bars = [{ key: "wait", from: begin, to: ms(first) || end, tone: "off", row: 0, text: "waited" }];
   for (const a of r.attempts ?? []) {
     if (!a.started_at) continue;
     bars.push({ key: a.number, from: ms(a.started_at), to: a.ended_at ? ms(a.ended_at) : end, tone: tones[a.outcome ?? "running"] ?? "calm", row: a.number, text: `attempt ${a.number}${a.outcome ? `: ${words(a.outcome)}` : ""}` });
@@ -78,7 +79,7 @@ function timeline(r) {
       bars.map((b) => h("rect", { key: b.key, x: x(b.from).toFixed(1), y: b.row * 18 + 4, width: Math.max(2, x(b.to) - x(b.from)).toFixed(1), height: 11, rx: 2, class: `tone-${b.tone}` },
         h("title", {}, `${b.text}, ${length((b.to - b.from) / 1000)}`))),
       (r.timeline ?? []).filter((m) => ["drain", "cancel", "kill"].includes(m.what)).map((m) => h("line", { x1: x(ms(m.at)), x2: x(ms(m.at)), y1: 0, y2: tall, class: "stage" }, h("title", {}, m.what)))),
-    h("ol", { class: "moments" }, (r.timeline ?? []).map((m) => h("li", { title: stamp(m.at) },
+    h("ol", { class: "moments" }, (r.timeline ?? []).toSorted((a, b) => a.at.localeCompare(b.at)).map((m) => h("li", { title: stamp(m.at) },
       h("span", { class: "mono at" }, millis(m.at)), h("span", { class: "faint plus" }, `+${length((ms(m.at) - begin) / 1000) || "0"}`), h("b", {}, words(m.what)), " ", h("span", { class: "says" }, m.note)))));
 }
 
