@@ -86,7 +86,9 @@ const hhmm = (hour, minute) => `${hour.padStart(2, "0")}:${minute.padStart(2, "0
 // cronWords reads the common patterns aloud; others stay as they are written.
 export function cronWords(text) {
   const [minute, hour, day, month, weekday, ...rest] = text.split(/\s+/);
-  if (rest.length || weekday === undefined || month !== "*" || day !== "*") return `cron ${text}`;
+  if (rest.length || weekday === undefined || month !== "*") return `cron ${text}`;
+  if (spelled(day) && spelled(hour) && spelled(minute) && weekday === "*") return `on day ${day} of each month at ${hhmm(hour, minute)}`;
+  if (day !== "*") return `cron ${text}`;
   const on = weekday === "*" ? "every day" : weekday;
   if (spelled(minute) && spelled(hour)) return `${on} at ${hhmm(hour, minute)}`;
   if (weekday !== "*") return `cron ${text}`;
@@ -97,6 +99,7 @@ export function cronWords(text) {
 
 export function scheduleWords(task) {
   const text = task.mode_text ?? "";
-  if (text.startsWith("cron ")) return text.slice(5).split(" | ").map(cronWords).join("; ");
-  return text;
+  if (!text.startsWith("cron ")) return text;
+  const zone = task.time_zone && task.time_zone !== viewerZone() ? ` ${task.time_zone}` : "";
+  return text.slice(5).split(" | ").map(cronWords).join("; ") + zone;
 }

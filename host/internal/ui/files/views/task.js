@@ -82,7 +82,7 @@ function facts(t, of) {
   return h("section", { key: "facts", class: "card" }, h("dl", { class: "facts" },
     fact("Schedule", scheduleWords(t), t.mode_text.startsWith("cron ") && h("span", { class: "sub mono" }, t.mode_text.slice(5))),
     fact("Plugin", `${t.plugin} · ${t.type}`),
-    fact("Last", t.last ? [outcomeMark(t.last.outcome), h("span", { class: "faint", title: stamp(t.last.ended_at), tick: () => ` ${ago(t.last.ended_at)}` })] : "–"),
+    fact("Last", t.last ? [outcomeMark(t.last.outcome), h("span", { class: "sub", title: stamp(t.last.ended_at), tick: () => ago(t.last.ended_at) })] : "–"),
     fact("Last success", t.last_success ? h("span", { title: stamp(t.last_success), tick: () => ago(t.last_success) }) : "–"),
     t.failures > 0 && fact("Failures in a row", t.failures),
     t.restarts > 0 && fact("Restarts", t.restarts),
@@ -90,7 +90,7 @@ function facts(t, of) {
     t.depends_on?.length && fact("Depends on", t.depends_on.map((d) => [h("a", { href: to("tasks", d.task) }, d.task), ` ${d.condition} `])),
     fact("A stop", `drain ${length(t.stop_ladder.drain)}, cancel ${length(t.stop_ladder.cancel)}, kill`),
     Object.keys(t.labels ?? {}).length > 0 && fact("Labels", Object.entries(t.labels).map(([k, v]) => h("span", { class: "label" }, `${k}=${v}`))),
-    t.source && fact("Declared in", h("span", { class: "mono" }, t.source)),
+    t.source && fact("Declared in", h("span", { class: "mono", title: t.source }, t.source.split("/").at(-1))),
     slots.length > 0 && h("div", { class: "wide" }, h("dt", {}, "Next slots"), h("dd", {}, h("ul", { class: "slots" }, slots.map((s) =>
       h("li", { key: s.at }, h("time", { datetime: s.at }, clock(s.at)), zone && h("span", { class: "faint" }, ` = ${stamp(s.at, zone)}`),
         h("span", { class: "faint", tick: () => ` ${until(s.at)}` }), s.held && h("span", { class: "chip" }, s.held))))))));
@@ -139,7 +139,7 @@ function runRow(r) {
     h("td", {}, h("a", { class: "row-link quiet", href: to("runs", r.id) }, outcomeMark(r.state === "ended" ? r.outcome : r.state))),
     h("td", { title: stamp(at) }, clock(at)),
     h("td", {}, r.state === "ended" ? length(r.duration) : h("span", { tick: () => since(at) })),
-    h("td", {}, words(r.trigger), r.actor && h("span", { class: "faint" }, ` ${r.actor}`)),
+    h("td", { class: "nowrap" }, words(r.trigger), r.actor && h("span", { class: "faint" }, ` ${r.actor}`)),
     h("td", { class: "says", title: r.error?.message ?? r.note ?? null }, r.error?.message ?? r.note ?? "", r.attempts?.length > 1 && h("span", { class: "chip" }, count(r.attempts.length, "attempt"))));
 }
 
