@@ -60,7 +60,7 @@ async function loadTasks() {
   let cursor = "";
   do {
     const page = await get(`v1/tasks?limit=500${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
-    for (const task of page.items) all.set(task.name, keepConfig(task));
+    for (const task of page.items) all.set(task.name, unlessSame(keepConfig(task)));
     cursor = page.next_cursor;
   } while (cursor);
   state.tasks = all;
@@ -73,6 +73,12 @@ async function loadTask(name) {
     if (!(err instanceof Problem) || err.status === 401) throw err;
     state.tasks.delete(name);
   }
+}
+
+// unlessSame is the task as it was known when nothing of it has changed: what shows it need not be made again.
+function unlessSame(task) {
+  const before = state.tasks.get(task.name);
+  return before && JSON.stringify(before) === JSON.stringify(task) ? before : task;
 }
 
 // keepConfig: only the answer about one task has its config.
@@ -97,7 +103,7 @@ async function loadAll() {
 // ---- events: they say what has changed, and a moment later it is read, together with what changed meanwhile
 
 const least = 300; // ms between two readings
-const single = 8; // so many tasks are read one by one; more in one list
+const single = 8; // so many tasks are read one by one, or a twentieth of all; more in one list
 const dirty = { tasks: new Set(), queues: false, host: false, all: false };
 let reading = null;
 let cost = 0;
@@ -118,7 +124,7 @@ async function read() {
   const began = performance.now();
   try {
     const work = [];
-    if (all || names.length > single) work.push(loadTasks());
+    if (all || names.length > Math.max(single, state.tasks.size / 20)) work.push(loadTasks());
     else work.push(...names.map(loadTask));
     if (all || queues) work.push(loadQueues());
     if (all || host) work.push(loadHost());

@@ -1,15 +1,17 @@
 // Every task on one page: what it does, when it is next due, how it went.
 
 import { h, lazy } from "../dom.js";
-import { mayAct, state } from "../store.js";
+import { changed, mayAct, state } from "../store.js";
 import { route, setQuery, to } from "../router.js";
 import { ago, count, length, scheduleWords, since, stamp, until } from "../format.js";
 import { icon, outcomeMark, stateMark, states, tones, words } from "../parts/state.js";
 import { strip, stripOf, want } from "../parts/strip.js";
 import { buttons, ladder } from "../parts/actions.js";
 
+const names = new Intl.Collator("en", { numeric: true });
+
 const sorts = {
-  name: (a, b) => a.name.localeCompare(b.name, "en", { numeric: true }),
+  name: (a, b) => names.compare(a.name, b.name),
   state: (a, b) => states.indexOf(a.state) - states.indexOf(b.state),
   next: (a, b) => (a.next_slot ?? "~").localeCompare(b.next_slot ?? "~"),
   last: (a, b) => (b.last?.ended_at ?? "").localeCompare(a.last?.ended_at ?? ""),
@@ -63,17 +65,29 @@ function head(query) {
     plain("Runs", "c-strip"), plain("Note", "c-note"), plain(mayAct() ? "Actions" : "", "c-actions")));
 }
 
-const seen = new IntersectionObserver((entries) => {
+const near = new Set(); // tasks whose rows have been near the window: only these are made whole
+
+const watch = new IntersectionObserver((entries) => {
   for (const e of entries) {
     if (!e.isIntersecting) continue;
     const t = state.tasks.get(e.target.dataset.task);
-    if (t) want(t.name, t.mode === "periodic");
-    seen.unobserve(e.target);
+    watch.unobserve(e.target);
+    if (!t) continue;
+    near.add(t.name);
+    want(t.name, t.mode === "periodic");
+    changed();
   }
-}, { rootMargin: "200px" });
+}, { rootMargin: "400px" });
+
+const frame = (t, ...inner) => h("div", { role: "row", class: `task-row at-${t.state}`, "data-task": t.name, made: (el) => watch.observe(el) }, inner);
+
+// outline stands for a row that is far from the window.
+const outline = (t) => frame(t,
+  h("div", { role: "cell", class: "c-name" }, h("a", { class: "row-link", href: to("tasks", t.name) }, t.name)),
+  h("div", { role: "cell", class: "c-state" }, words(t.state)));
 
 function row(t) {
-  return h("div", { role: "row", class: `task-row at-${t.state}`, "data-task": t.name, made: (el) => seen.observe(el) },
+  return frame(t,
     h("div", { role: "cell", class: "c-name" },
       h("a", { class: "row-link", href: to("tasks", t.name) }, t.name),
       h("span", { class: "sub", title: t.description || null }, t.description ? `${scheduleWords(t)} · ${t.description}` : scheduleWords(t))),
@@ -116,7 +130,7 @@ function noteOf(t) {
 }
 
 // A row is made again only when something of it has changed.
-const rowOf = (t) => lazy(t.name, [t, stripOf(t.name), state.pending.get(t.name), state.menu?.task === t.name, mayAct()], () => row(t));
+const rowOf = (t) => lazy(t.name, [t, stripOf(t.name), state.pending.get(t.name), state.menu?.task === t.name, mayAct(), near.has(t.name)], () => (near.has(t.name) ? row(t) : outline(t)));
 
 const empty = () => h("div", { class: "empty" },
   h("h2", {}, "No task yet"),
