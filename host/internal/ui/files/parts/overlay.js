@@ -17,10 +17,10 @@ export function menu() {
   const t = state.menu && state.tasks.get(state.menu.task);
   if (!t) return null;
   const items = verbs(t);
-  return h("div", { key: `menu ${t.name}`, class: "menu", role: "menu", "aria-label": `actions of ${t.name}`, made: place, on: { keydown: menuKey } },
+  return h("section", { key: `menu ${t.name}`, "aria-label": `actions of ${t.name}` }, h("div", { class: "menu", role: "menu", "aria-label": `actions of ${t.name}`, made: place, on: { keydown: menuKey } },
     items.map((v) => v === "line"
       ? h("div", { role: "separator" })
-      : h("button", { type: "button", role: "menuitem", tabindex: "-1", class: v.hard ? "hard" : "", on: { click: () => { closeMenu(); v.act(); } } }, v.label)));
+      : h("button", { type: "button", role: "menuitem", tabindex: "-1", class: v.hard ? "hard" : "", on: { click: () => { closeMenu(); v.act(); } } }, v.label))));
 }
 
 // place puts the menu below its button, or above when there is no room, and takes the focus.

@@ -3,7 +3,7 @@
 import { h } from "../dom.js";
 import { get, path } from "../api.js";
 import { soil, state } from "../store.js";
-import { route, setQuery, to } from "../router.js";
+import { go, route, setQuery, to } from "../router.js";
 import { ago, clock, count, length, scheduleWords, since, stamp, until, viewerZone } from "../format.js";
 import { outcomeMark, stateMark, tones, words } from "../parts/state.js";
 import { cells, cellText, stripOf, summary, want } from "../parts/strip.js";
@@ -103,8 +103,8 @@ function bigStrip(t) {
   const longest = Math.max(...all.map((c) => c.took));
   const bar = (c, i) => {
     const tall = c.word === "missed" ? 3 : Math.max(6, Math.round(48 * Math.sqrt(c.took / longest || 0)));
-    const rect = h("rect", { x: i * 10, y: 48 - tall, width: 8, height: tall, rx: 1, class: `tone-${tones[c.word] ?? "calm"}` }, h("title", {}, cellText(c)));
-    return c.id ? h("a", { key: c.id, href: to("runs", c.id), tabindex: "-1", "aria-hidden": "true" }, rect) : rect;
+    const open = c.id ? { click: () => go(to("runs", c.id)) } : {}; // for the mouse; the table below has the same as links
+    return h("rect", { key: c.id ?? `gap ${c.at}`, x: i * 10, y: 48 - tall, width: 8, height: tall, rx: 1, class: `tone-${tones[c.word] ?? "calm"}`, on: open }, h("title", {}, cellText(c)));
   };
   return h("section", { key: "strip", class: "card" }, h("div", { class: "card-head" }, h("h2", {}, "Last runs"), h("span", { class: "faint" }, summary(all)), h("span", { class: "spacer" }), h("span", { class: "faint" }, `longest ${length(longest)}`)),
     h("svg", { class: "big-strip", viewBox: `0 0 ${Math.max(50, all.length) * 10} 48`, preserveAspectRatio: "none", role: "img", "aria-label": `last ${count(all.length, "run")}: ${summary(all)}` }, all.map(bar)));
