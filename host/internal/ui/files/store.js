@@ -70,7 +70,7 @@ async function loadTask(name) {
   try {
     state.tasks.set(name, await get(path`v1/tasks/${name}`));
   } catch (err) {
-    if (!(err instanceof Problem) || err.status === 401) throw err;
+    if (err.status !== 404 && err.status !== 410) throw err;
     state.tasks.delete(name);
   }
 }

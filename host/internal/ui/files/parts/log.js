@@ -89,9 +89,12 @@ export function liveLog(path, showRun) {
     clearTimeout(timer);
     close();
   };
+  // attach gives the log the element for its lines: a new one when the view was away for a login.
   log.attach = (el) => {
+    const again = box !== null;
     box = el;
-    flush();
+    if (again) anew();
+    else flush();
   };
   log.scrolled = () => {
     const at = box.scrollHeight - box.scrollTop - box.clientHeight < 8;
