@@ -13,12 +13,12 @@ BUILD := $(GO) build -trimpath -ldflags='-s -w'
 # What holds state that several goroutines meet at; run with the race detector.
 RACE := ./host/internal/access ./host/internal/audit ./host/internal/alarm ./host/internal/backoff ./host/internal/schedule ./host/internal/supervisor ./host/internal/runner \
         ./host/internal/process ./host/internal/pool ./host/internal/queue ./host/internal/store/... ./host/internal/feed ./host/internal/logs \
-        ./host/internal/api ./host/internal/notify ./host/internal/metrics ./sdk/internal/session ./sdk/task ./sdk/tasktest
+        ./host/internal/api ./host/internal/ui ./host/internal/notify ./host/internal/metrics ./sdk/internal/session ./sdk/task ./sdk/tasktest
 
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## print these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the host and the first-party plugins into bin/ (static, stripped)
@@ -32,8 +32,20 @@ run: ## build, then start the host on config.hcl
 	  $(MAKE) --no-print-directory build && echo "done ($$(( $$(date +%s) - start )) s)"
 	@exec $(BIN)/taskhost serve -config config.hcl
 
+# The page is tested in a real browser. As root it is installed when there is none; otherwise those tests say how, and are skipped.
+.PHONY: browser
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
+	  { apt-get update -q && apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core; } || \
+	  echo 'no Chromium could be installed: the tests of the page are skipped'
+
+.PHONY: screenshots
+screenshots: browser ## take the pictures of the page in docs/page
+	@mkdir -p docs/page
+	$(GO) test -count=1 -run=TestPicturesOfThePage ./host/internal/ui -screenshots=$(CURDIR)/docs/page
+
 .PHONY: test
-test: check build ## run everything: checks, unit tests, whole-program tests
+test: check build browser ## run everything: checks, unit tests, whole-program tests
 	$(GO) test -count=1 -timeout=12m ./...
 
 .PHONY: check
@@ -80,10 +92,18 @@ package: ## build a .deb and an .rpm for ARCH=amd64 into dist/, with man pages a
 package-test: package ## install, use, remove and purge the .deb on a copy of this machine (needs root)
 	packaging/test-deb.sh dist/taskhost_$(VERSION)_$(ARCH).deb
 
+GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.1
+
+.PHONY: release
+release: ## try out a release: archives and checksums for four platforms in dist/release, nothing is published
+	$(GO) run $(GORELEASER) release --snapshot --clean -f packaging/goreleaser.yaml
+
+# The SDK is also vetted for windows: a plugin's logic can be written and tested there, a host cannot run.
 .PHONY: cross
-cross: ## compile for linux and darwin on amd64 and arm64; vet for windows, where only the SDK is meant to work
+cross: ## compile for linux and darwin on amd64 and arm64, and vet the SDK and the client for windows
 	@for os in linux darwin; do for arch in amd64 arm64; do \
-	  echo "$$os/$$arch"; GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -o /dev/null ./host/... ./plugins/... ./sdk/... || exit 1; done; done
+	  echo "$$os/$$arch"; GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -o /dev/null ./host/cmd/... ./plugins/... ./sdk/... || exit 1; done; done
+	GOOS=windows $(GO) vet ./sdk/... ./host/admin
 
 .PHONY: generate
 generate: ## write the generated code and the generated parts of the docs

@@ -33,6 +33,7 @@ type Config struct {
 	Produce []Token // of callers who post messages and do nothing else
 	Tokens  *access.Book
 	Audit   *audit.Log // nil: nothing is written down
+	Page    Page       // nil: there is none
 	Log     hclog.Logger
 	Now     func() time.Time // time.Now
 
@@ -98,7 +99,7 @@ func New(c Config) *API {
 		keys: newKeys(c.Now), failures: newBuckets(c.Failures),
 	}
 	a.closing, a.end = context.WithCancelCause(context.Background())
-	a.admin, a.ingress = a.newDoor(routes, c.Rate), a.newDoor(ingressRoutes, c.IngressRate)
+	a.admin, a.ingress = a.newDoor(a.withPage(routes), c.Rate), a.newDoor(ingressRoutes, c.IngressRate)
 	return a
 }
 

@@ -210,6 +210,7 @@ func (d *door) handle(row route, w http.ResponseWriter, req *http.Request) {
 	defer cancel(nil)
 	defer context.AfterFunc(d.closing, func() { cancel(context.Cause(d.closing)) })()
 	defer whileTrusted(r.who, d.Now, cancel)()
+	defer whileVisiting(r.who, cancel)()
 	defer d.begin(row, r)()
 	r.Request = req.WithContext(task.WithTraceParent(ctx, r.trace))
 	value, err := d.answer(row, r)

@@ -49,6 +49,8 @@ type Identity struct {
 
 	queues []string        // of a Producer: the names of his queues; nil is every queue that is open to the ingress
 	ended  context.Context // done when the token is revoked; nil never is
+
+	session context.Context // of the page, which ends it; nil outside of one
 }
 
 // key tells one caller from another.
@@ -121,6 +123,11 @@ func (a *API) identify(r *http.Request) (Identity, error) {
 		return a.holder(r, p, text)
 	case text != "":
 		return Identity{}, a.wrong(r, p, refuse("token_wrong", "the Authorization is no bearer token").with("write Authorization: Bearer with the token's text"))
+	}
+	if who := a.visitor(r, p); who.session != nil {
+		return who, nil
+	}
+	switch {
 	case p.unix:
 		return Identity{Name: p.name, Role: p.role, Via: viaUnix, UID: p.uid}, nil
 	case p.tls != nil && r.TLS != nil && len(r.TLS.VerifiedChains) > 0:

@@ -18,6 +18,7 @@ import (
 
 // doors is who may use the host, and where it is written down what they did.
 type doors struct {
+	text    string // of the admin's token
 	admin   api.Token
 	produce []api.Token
 	tokens  *access.Book
@@ -36,7 +37,7 @@ func (h *host) openDoors() error {
 	if err != nil {
 		return err
 	}
-	h.doors.admin = api.NewToken("admin", text)
+	h.doors.text, h.doors.admin = text, api.NewToken("admin", text)
 	if h.doors.produce, err = h.producers(); err != nil {
 		return err
 	}

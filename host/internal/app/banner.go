@@ -21,6 +21,7 @@ func (h *host) summary() string {
 func (h *host) banner() {
 	c, out := h.config, h.options.Out
 	fmt.Fprintf(out, "taskhost %s · %s · %s\n", h.options.Version, strings.Join(h.options.Paths, ", "), h.summary())
+	h.inviteToPage()
 	for _, addr := range h.listens {
 		if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 			fmt.Fprintf(out, "  api    socket %s   try: curl -s --unix-socket %s http://th/v1/tasks\n", path, path)

@@ -28,6 +28,7 @@ import (
 	"github.com/taskhost/taskhost/host/internal/supervisor"
 	"github.com/taskhost/taskhost/host/internal/task"
 	"github.com/taskhost/taskhost/host/internal/trace"
+	"github.com/taskhost/taskhost/host/internal/ui"
 )
 
 // ServeOptions say how to run the host.
@@ -94,6 +95,7 @@ type host struct {
 	reloads  *reloads
 	catalog  *catalog.Catalog
 	hides    hides
+	page     *ui.Page
 	listens  []string // where the API is served, once it is
 	intakes  []string // where messages are taken, once they are
 }
@@ -166,6 +168,7 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 	if err = h.openDoors(); err != nil {
 		return nil, err
 	}
+	h.page = ui.New(ui.Options{Name: h.doors.text})
 	h.verbs = newVerbs(h)
 	served := api.Config{
 		Fleet:   fleetView{h.fleet},
@@ -181,6 +184,7 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 		Meter:   h.metrics,
 		Health:  health{h},
 		Tracer:  h.requests(),
+		Page:    h.page,
 		Log:     h.log.Named("api"),
 	}
 	h.limits(&served)
@@ -297,6 +301,9 @@ func (h *host) serveAPI(ctx context.Context) (chan error, error) {
 
 // close ends what assemble has opened, in reverse order.
 func (h *host) close() {
+	if h.page != nil {
+		h.page.Close()
+	}
 	h.feed.Close()
 	if h.clock != nil {
 		h.clock.Close()

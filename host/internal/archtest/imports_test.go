@@ -49,6 +49,8 @@ var rules = []rule{
 	{"host/internal/trace", []string{"host/internal/task"}, "stands before the contracts of task, and is in no part's way"},
 	{"host/internal/logs", []string{"host/internal/task"}, "log files"},
 	{"host/internal/api", []string{"host/admin", "host/internal/task", "host/internal/access", "host/internal/audit", "host/internal/feed", "host/internal/logs", "host/internal/catalog", "host/internal/schedule", "sdk/schema", "sdk/wire"}, "reads the store and the feed, commands the supervisor through interfaces of its own, never touches a process"},
+	{"host/internal/ui", nil, "files, sessions and links; the API serves them and knows what a session is worth"},
+	{"host/internal/ui/hostile", []string{"sdk/task"}, "a plugin like any other, with bad manners"},
 	{"host/internal/cli", []string{"host/admin", "sdk/schema"}, "speaks only the API; what it does without a host is given to it"},
 	{"host/internal/man", []string{"host/internal/cli"}, "writes the man pages from the command line's own words"},
 	{"host/internal/doctor", nil, "looks at a machine and knows nothing of a host"},

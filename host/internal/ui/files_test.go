@@ -1,0 +1,95 @@
+package ui
+
+import (
+	"compress/gzip"
+	"io"
+	"net/http/httptest"
+	"path"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestEveryFileIsServedWithItsTypeAndThePolicy(t *testing.T) {
+	t.Parallel()
+	p := New(Options{})
+	total := 0
+	for name, f := range p.files {
+		w := httptest.NewRecorder()
+		if !p.ServeFile(w, httptest.NewRequest("GET", "/ui/"+name, nil), name) || w.Code != 200 {
+			t.Errorf("%s is not served: %d", name, w.Code)
+		}
+		if f.media == "" || !strings.Contains(w.Header().Get("Content-Security-Policy"), "require-trusted-types-for 'script'") {
+			t.Errorf("%s has the media type %q and the headers %v", name, f.media, w.Header())
+		}
+		again := httptest.NewRequest("GET", "/ui/"+name, nil)
+		again.Header.Set("If-None-Match", w.Header().Get("ETag"))
+		same := httptest.NewRecorder()
+		p.ServeFile(same, again, name)
+		if same.Code != 304 || same.Body.Len() != 0 {
+			t.Errorf("%s is sent again: %d", name, same.Code)
+		}
+		total += w.Body.Len()
+	}
+	if total > 150<<10 {
+		t.Errorf("the page has %d bytes; it is to stay below 150 KiB", total)
+	}
+}
+
+func TestFilesAreZippedForWhoTakesIt(t *testing.T) {
+	t.Parallel()
+	p := New(Options{})
+	r := httptest.NewRequest("GET", "/ui/", nil)
+	r.Header.Set("Accept-Encoding", "br, gzip;q=0.8")
+	w := httptest.NewRecorder()
+	p.ServeFile(w, r, "")
+	z, err := gzip.NewReader(w.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(z)
+	if err != nil || string(data) != string(p.files["index.html"].plain) {
+		t.Errorf("%q, %v", data, err)
+	}
+	for header, want := range map[string]bool{"gzip": true, "": false, "gzip;q=0": false, "identity": false} {
+		if acceptsGzip(header) != want {
+			t.Errorf("acceptsGzip(%q) = %v", header, !want)
+		}
+	}
+}
+
+func TestNoFileButThePagesOwnIsServed(t *testing.T) {
+	t.Parallel()
+	p := New(Options{})
+	for _, name := range []string{"../page.go", "files/main.js", "views", "nope.js", "/etc/passwd", "."} {
+		if p.ServeFile(httptest.NewRecorder(), httptest.NewRequest("GET", "/ui/", nil), name) {
+			t.Errorf("%q is served", name)
+		}
+	}
+}
+
+var (
+	imports   = regexp.MustCompile(`(?m)^import .* from "([^"]+)";$`)
+	forbidden = regexp.MustCompile(`innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(|new Function|https?://`)
+)
+
+// The names that a page may spell without asking anybody: the one is the name of a language, the others stand in examples.
+var harmless = strings.NewReplacer("http://www.w3.org/2000/svg", "", "https://example.org/orders", "")
+
+func TestModulesImportWhatIsThereAndNeverMakeMarkup(t *testing.T) {
+	t.Parallel()
+	p := New(Options{})
+	for name, f := range p.files {
+		if path.Ext(name) != ".js" {
+			continue
+		}
+		for _, m := range imports.FindAllStringSubmatch(string(f.plain), -1) {
+			if at := path.Join(path.Dir(name), m[1]); p.files[at] == nil {
+				t.Errorf("%s imports %s, which is not there", name, m[1])
+			}
+		}
+		if found := forbidden.FindString(harmless.Replace(string(f.plain))); found != "" {
+			t.Errorf("%s has %q: text becomes a text node, and everything comes from the host", name, found)
+		}
+	}
+}
