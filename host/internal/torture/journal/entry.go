@@ -55,7 +55,7 @@ type Process struct {
 // and never goes back.
 func Now() int64 {
 	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+	if err := unix.ClockGettime(bootClock, &t); err != nil {
 		return int64(time.Since(time.Unix(0, 0))) // no clock since boot: the wall clock has to do
 	}
 	return t.Nano()
