@@ -97,9 +97,9 @@ func TestARunUnderWhichTheHostDiedIsLost(t *testing.T) {
 // Every slot of the grid, from the first to the last that is known of, stands in exactly one record.
 func TestNoSlotIsForgottenOrRunsTwiceAcrossDowntime(t *testing.T) {
 	t.Parallel()
-	const every = 600 * time.Millisecond
-	h := stage(t, actor("latest", "periodic {\n every = \"600ms\"\n catch_up {\n policy = \"latest\"\n window = \"1h\"\n }\n }")+
-		actor("none", "periodic {\n every = \"600ms\"\n catch_up {\n policy = \"none\"\n }\n }"))
+	const every = time.Second
+	h := stage(t, actor("latest", "periodic {\n every = \"1s\"\n catch_up {\n policy = \"latest\"\n window = \"1h\"\n }\n }")+
+		actor("none", "periodic {\n every = \"1s\"\n catch_up {\n policy = \"none\"\n }\n }"))
 	names := []string{"latest", "none"}
 	caughtUp := 0
 	for life, end := range []func(){func() { h.Kill() }, func() { h.Stop() }, h.Kill} {
