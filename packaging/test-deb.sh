@@ -12,17 +12,17 @@ if [ "${INSIDE:-}" != yes ]; then
   exec env INSIDE=yes unshare --mount --pid --fork --kill-child --propagation private "$0" "$deb"
 fi
 
-work=$(mktemp -d)
-mount -t tmpfs none "$work"
-mkdir "$work/upper" "$work/work" "$work/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$work/upper,workdir=$work/work" "$work/root"
-mount -t proc proc "$work/root/proc"
-mount -t tmpfs none "$work/root/run"
-mount --bind /dev "$work/root/dev"
-mkdir -p "$work/root/mnt"
-touch "$work/root/mnt/package.deb"
-mount --bind "$deb" "$work/root/mnt/package.deb"
-inside() { chroot "$work/root" env -u INSIDE PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
+stage=$(mktemp -d)
+mount -t tmpfs none "$stage"
+mkdir "$stage/upper" "$stage/apart" "$stage/root"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$stage/upper,workdir=$stage/apart" "$stage/root"
+mount -t proc proc "$stage/root/proc"
+mount -t tmpfs none "$stage/root/run"
+mount --bind /dev "$stage/root/dev"
+mkdir -p "$stage/root/mnt"
+touch "$stage/root/mnt/package.deb"
+mount --bind "$deb" "$stage/root/mnt/package.deb"
+inside() { chroot "$stage/root" env -u INSIDE PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
 say() { echo "test-deb: $*"; }
 fail() { say "$*" >&2; exit 1; }
 
@@ -46,7 +46,7 @@ said=$(inside systemd-analyze verify --man=no /usr/lib/systemd/system/taskhost.s
 say "serve as the service does"
 inside mkdir -p /run/taskhost
 inside chown taskhost:taskhost /run/taskhost
-cat >"$work/root/etc/taskhost/tasks.hcl" <<'HCL'
+cat >"$stage/root/etc/taskhost/tasks.hcl" <<'HCL'
 task "tick" {
   plugin = "exec"
   periodic {
@@ -58,19 +58,19 @@ task "tick" {
 }
 HCL
 inside chmod 640 /etc/taskhost/tasks.hcl
-inside setpriv --reuid taskhost --regid taskhost --clear-groups taskhost serve -config /etc/taskhost >"$work/log" 2>&1 &
+inside setpriv --reuid taskhost --regid taskhost --clear-groups taskhost serve -config /etc/taskhost >"$stage/log" 2>&1 &
 host=$!
 for _ in $(seq 100); do
   inside taskhost task run tick -wait 10s >/dev/null 2>&1 && break
-  kill -0 "$host" || { cat "$work/log"; fail "the host has ended"; }
+  kill -0 "$host" || { cat "$stage/log"; fail "the host has ended"; }
   sleep 0.2
 done
-inside taskhost runs list -outcome succeeded | grep -q tick || { cat "$work/log"; fail "the task does not run"; }
+inside taskhost runs list -outcome succeeded | grep -q tick || { cat "$stage/log"; fail "the task does not run"; }
 kill -TERM "$(inside pidof -s taskhost)"
-wait "$host" || { cat "$work/log"; fail "the host did not end well"; }
+wait "$host" || { cat "$stage/log"; fail "the host did not end well"; }
 
 say "install again: what the operator wrote stays"
-echo '# mine' >>"$work/root/etc/taskhost/taskhost.hcl"
+echo '# mine' >>"$stage/root/etc/taskhost/taskhost.hcl"
 inside dpkg -i /mnt/package.deb >/dev/null
 inside grep -q '# mine' /etc/taskhost/taskhost.hcl || fail "the configuration was written over"
 
