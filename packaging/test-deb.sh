@@ -14,15 +14,15 @@ fi
 
 stage=$(mktemp -d)
 mount -t tmpfs none "$stage"
-mkdir "$stage/upper" "$stage/apart" "$stage/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$stage/upper,workdir=$stage/apart" "$stage/root"
-mount -t proc proc "$stage/root/proc"
-mount -t tmpfs none "$stage/root/run"
-mount --bind /dev "$stage/root/dev"
-mkdir -p "$stage/root/mnt"
-touch "$stage/root/mnt/package.deb"
-mount --bind "$deb" "$stage/root/mnt/package.deb"
-inside() { chroot "$stage/root" env -u INSIDE PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
+mkdir "$stage/upper" "$stage/apart" "$stage/whole"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$stage/upper,workdir=$stage/apart" "$stage/whole"
+mount -t proc proc "$stage/whole/proc"
+mount -t tmpfs none "$stage/whole/run"
+mount --bind /dev "$stage/whole/dev"
+mkdir -p "$stage/whole/mnt"
+touch "$stage/whole/mnt/package.deb"
+mount --bind "$deb" "$stage/whole/mnt/package.deb"
+inside() { chroot "$stage/whole" env -u INSIDE PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
 say() { echo "test-deb: $*"; }
 fail() { say "$*" >&2; exit 1; }
 
@@ -46,7 +46,7 @@ said=$(inside systemd-analyze verify --man=no /usr/lib/systemd/system/taskhost.s
 say "serve as the service does"
 inside mkdir -p /run/taskhost
 inside chown taskhost:taskhost /run/taskhost
-cat >"$stage/root/etc/taskhost/tasks.hcl" <<'HCL'
+cat >"$stage/whole/etc/taskhost/tasks.hcl" <<'HCL'
 task "tick" {
   plugin = "exec"
   periodic {
@@ -70,7 +70,7 @@ kill -TERM "$(inside pidof -s taskhost)"
 wait "$host" || { cat "$stage/log"; fail "the host did not end well"; }
 
 say "install again: what the operator wrote stays"
-echo '# mine' >>"$stage/root/etc/taskhost/taskhost.hcl"
+echo '# mine' >>"$stage/whole/etc/taskhost/taskhost.hcl"
 inside dpkg -i /mnt/package.deb >/dev/null
 inside grep -q '# mine' /etc/taskhost/taskhost.hcl || fail "the configuration was written over"
 

@@ -73,20 +73,10 @@ func (h *host) lost(e task.Event) {
 	h.store.Event(e)
 }
 
-// slotPatience is how long after its time a slot may pass unnoticed before the scheduler counts as stuck: tasks look
-// at the time every 30 s whatever happens.
-const slotPatience = 90 * time.Second
-
 // progress fails when the scheduler does not get on, or the store takes no writes.
 func (h *host) progress(ctx context.Context) error {
-	if _, err := h.fleet.Host(ctx); err != nil {
-		return fmt.Errorf("the scheduler does not answer: %w", err)
-	}
-	now := time.Now()
-	for _, s := range h.store.Statuses() {
-		if !s.NextSlot.IsZero() && now.Sub(s.NextSlot) > slotPatience {
-			return fmt.Errorf("the slot of task %s at %s has passed unnoticed", s.Task, s.NextSlot.UTC().Format(time.RFC3339))
-		}
+	if err := (health{h}).Alive(ctx); err != nil {
+		return err
 	}
 	return h.store.Ready()
 }

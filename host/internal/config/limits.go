@@ -3,8 +3,6 @@ package config
 import (
 	"math"
 
-	"github.com/zclconf/go-cty/cty"
-
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
@@ -29,17 +27,13 @@ func (s section) limits() task.Limits {
 
 // number reads a number that need not be whole.
 func (s section) number(name string, def, least, most float64) float64 {
-	v, given := s.get(name)
-	if !given {
-		return def
-	}
-	out, ok := s.convertTo(name, v, cty.Number)
+	v, out, ok := s.bigFloat(name)
 	if !ok {
 		return def
 	}
-	n, _ := out.AsBigFloat().Float64()
+	n, _ := out.Float64()
 	if math.IsNaN(n) || n < least || n > most {
-		s.find.errorf(v.at(), "", "%s: %s is not a number from %v to %v", name, out.AsBigFloat().Text('g', 12), least, most)
+		s.find.errorf(v.at(), "", "%s: %s is not a number from %v to %v", name, out.Text('g', 12), least, most)
 		return def
 	}
 	return n

@@ -108,19 +108,28 @@ func word[T ~string](s section, name, text string, at hcl.Range, def T, words ..
 	return def
 }
 
-// integer reads a whole number within bounds.
-func (s section) integer(name string, def, least, most int) int {
+// bigFloat reads a number, exact as it is written.
+func (s section) bigFloat(name string) (setting, *big.Float, bool) {
 	v, given := s.get(name)
 	if !given {
-		return def
+		return v, nil, false
 	}
 	out, ok := s.convertTo(name, v, cty.Number)
 	if !ok {
+		return v, nil, false
+	}
+	return v, out.AsBigFloat(), true
+}
+
+// integer reads a whole number within bounds.
+func (s section) integer(name string, def, least, most int) int {
+	v, out, ok := s.bigFloat(name)
+	if !ok {
 		return def
 	}
-	n, accuracy := out.AsBigFloat().Int64()
+	n, accuracy := out.Int64()
 	if accuracy != big.Exact || n < int64(least) || n > int64(most) {
-		s.find.errorf(v.at(), "", "%s: %s is not a whole number from %d to %d", name, out.AsBigFloat().Text('g', 12), least, most)
+		s.find.errorf(v.at(), "", "%s: %s is not a whole number from %d to %d", name, out.Text('g', 12), least, most)
 		return def
 	}
 	return int(n)

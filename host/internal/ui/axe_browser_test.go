@@ -34,17 +34,7 @@ func (b *browser) accessible(view string) {
 }
 
 func TestEveryViewPassesTheRulesOfAccessibility(t *testing.T) {
-	p := startPlace(t, tasks+`
-queue "letters" {}
-task "broken" {
-  plugin = "hostile"
-  type   = "work"
-  on_demand {}
-  config {
-    fail = true
-  }
-}
-`)
+	p := startPlace(t, tasks+brokenTask)
 	if _, err := p.Post(context.Background(), "letters", []byte(`{"text":"hello"}`), admin.PostOptions{}); err != nil {
 		t.Fatal(err)
 	}

@@ -80,8 +80,8 @@ func TestATaskIsRunAndStoppedWithTheKeyboardAlone(t *testing.T) {
 	b.clean()
 }
 
-func TestMarkupOfAPluginStaysText(t *testing.T) {
-	p := startPlace(t, tasks+`
+// brokenTask is a queue, and a task whose runs fail.
+const brokenTask = `
 queue "letters" {}
 task "broken" {
   plugin = "hostile"
@@ -91,7 +91,10 @@ task "broken" {
     fail = true
   }
 }
-`)
+`
+
+func TestMarkupOfAPluginStaysText(t *testing.T) {
+	p := startPlace(t, tasks+brokenTask)
 	if _, err := p.Post(context.Background(), "letters", []byte(`{"text":"<img src=x onerror=alert(1)>"}`), admin.PostOptions{}); err != nil {
 		t.Fatal(err)
 	}
