@@ -130,7 +130,7 @@ func TestACgroupHoldsTheWholeTreeAndEndsItAtOnce(t *testing.T) {
 	}
 	p.group.kill() // nothing else is needed
 	<-p.Done()
-	if _, alive := readStat(orphan); alive {
+	if alive(orphan) { // one that waits for its new parent to reap it does not
 		t.Error("the orphan lives")
 	}
 	if len(p.Exit().Survivors) > 0 {
