@@ -138,26 +138,31 @@ func pidOf(s task.Status) int {
 	return 0
 }
 
+// ended looks up only those runs that get a line: a thousand good ends a second are a thousand questions to the disk.
 func (c *console) ended(e task.Event) {
+	outcome, before := task.Outcome(e.Text), 0
+	if !outcome.Failure() {
+		var due bool
+		if before, due = c.due(ending{e.Task, outcome}, e.At); !due {
+			return
+		}
+	}
 	run, ok, err := c.host.store.Run(context.Background(), e.Run)
 	if err != nil || !ok {
 		return
 	}
-	if run.Outcome.Failure() {
-		facts := factsOf(&run)
+	facts := factsOf(&run)
+	say := c.log.Info
+	if outcome.Failure() {
+		say = c.log.Warn
 		if run.Error != nil {
 			facts = append(facts, "error", run.Error.Message)
 		}
-		c.log.Warn(string(run.Outcome), facts...)
-		return
 	}
-	if before, due := c.due(ending{run.Task, run.Outcome}, run.Ended); due {
-		facts := factsOf(&run)
-		if before > 0 {
-			facts = append(facts, "before", before)
-		}
-		c.log.Info(string(run.Outcome), facts...)
+	if before > 0 {
+		facts = append(facts, "before", before)
 	}
+	say(string(outcome), facts...)
 }
 
 // factsOf is what a line says of every run that has ended.

@@ -88,7 +88,7 @@ type tuning struct {
 	look    int           // of search
 }
 
-var usual = tuning{busy: 5 * time.Second, pace: 5 * time.Millisecond, room: time.Second, retry: 200 * time.Millisecond, backlog: 20_000, many: 24, look: 2000}
+var usual = tuning{busy: 5 * time.Second, pace: 20 * time.Millisecond, room: time.Second, retry: 200 * time.Millisecond, backlog: 20_000, many: 24, look: 2000}
 
 // Open opens the store in the file, and makes it if it is not there. It refuses a file that is damaged, that is
 // not a store, or that a newer version has written; the message names the file and what to do.
