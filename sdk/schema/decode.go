@@ -19,13 +19,34 @@ import (
 //
 // A value that ctx leaves unknown is no error here but listed in the Decoded,
 // so that a configuration can be validated without its environment.
-func (b Body) Decode(body hcl.Body, ctx *hcl.EvalContext) (decoded Decoded, diags hcl.Diagnostics) {
+func (b Body) Decode(body hcl.Body, ctx *hcl.EvalContext) (Decoded, hcl.Diagnostics) {
+	return b.Decoder().Decode(body, ctx)
+}
+
+// Decoder decodes many blocks by one schema: what the schema alone decides is
+// worked out once. It may be used by several goroutines.
+type Decoder struct {
+	body Body
+	spec hcldec.Spec
+	hash string
+}
+
+// Decoder returns the decoder of the schema, which must not change after it.
+func (b Body) Decoder() *Decoder {
+	return &Decoder{body: b, spec: b.Spec(), hash: b.Hash()}
+}
+
+// Hash is that of the schema, see [Body.Hash].
+func (d *Decoder) Hash() string { return d.hash }
+
+// Decode is [Body.Decode].
+func (d *Decoder) Decode(body hcl.Body, ctx *hcl.EvalContext) (decoded Decoded, diags hcl.Diagnostics) {
 	// HCL and the functions in ctx panic on combinations of marked and unknown
 	// values that no one has met before. A configuration file must not end
 	// the program that reads it, so such a panic becomes a diagnostic.
 	defer func() {
 		if cause := recover(); cause != nil {
-			decoded = Decoded{Value: cty.UnknownVal(b.CtyType())}
+			decoded = Decoded{Value: cty.UnknownVal(d.body.CtyType())}
 			diags = hcl.Diagnostics{{
 				Severity: hcl.DiagError,
 				Summary:  panicSummary,
@@ -36,11 +57,11 @@ func (b Body) Decode(body hcl.Body, ctx *hcl.EvalContext) (decoded Decoded, diag
 	}()
 
 	var names nameCheck
-	names.walk(b, body)
+	names.walk(d.body, d.spec, body)
 	expanded := dynblock.Expand(body, ctx, dynblock.OptCheckForEach(names.checkForEach))
-	value, decodeDiags := hcldec.Decode(expanded, b.Spec(), ctx)
+	value, decodeDiags := hcldec.Decode(expanded, d.spec, ctx)
 	names.merge(decodeDiags)
-	return b.decoded(value), sortDiagnostics(names.diags)
+	return d.body.decoded(value), sortDiagnostics(names.diags)
 }
 
 const panicSummary = "Configuration cannot be evaluated"

@@ -54,10 +54,10 @@ func (c *nameCheck) checkForEach(value cty.Value, expr hcl.Expression, _ *hcl.Ev
 	}}
 }
 
-// walk checks a body by b. It sees the source as it is written, so the content
+// walk checks a body by b, whose spec is given. It sees the source as it is written, so the content
 // of a dynamic block is checked once, and even if it expands to nothing.
-func (c *nameCheck) walk(b Body, body hcl.Body) {
-	schema := hcldec.ImpliedSchema(b.Spec())
+func (c *nameCheck) walk(b Body, spec hcldec.Spec, body hcl.Body) {
+	schema := hcldec.ImpliedSchema(spec)
 	known := append(b.names(), b.formerNames()...)
 	schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: "dynamic", LabelNames: []string{"type"}})
 
@@ -82,7 +82,7 @@ func (c *nameCheck) walk(b Body, body hcl.Body) {
 func (c *nameCheck) walkBlock(b Body, block *hcl.Block) {
 	if block.Type != "dynamic" {
 		if i := b.block(block.Type); i >= 0 {
-			c.walk(b.Blocks[i].Body, block.Body)
+			c.walk(b.Blocks[i].Body, b.Blocks[i].Body.Spec(), block.Body)
 		}
 		return
 	}
@@ -99,7 +99,7 @@ func (c *nameCheck) walkBlock(b Body, block *hcl.Block) {
 		c.labelling = append(c.labelling, each.Expr.Range())
 	}
 	for _, inner := range content.Blocks {
-		c.walk(b.Blocks[i].Body, inner.Body)
+		c.walk(b.Blocks[i].Body, b.Blocks[i].Body.Spec(), inner.Body)
 	}
 }
 

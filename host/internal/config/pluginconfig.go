@@ -23,12 +23,12 @@ type check struct {
 }
 
 // decodeConfig decodes the config block of a task with the schema of its type.
-func (l *loader) decodeConfig(i *instance, p *plugin, typ *wire.Type) *check {
+func (l *loader) decodeConfig(i *instance, p *plugin, typ *wire.Type, decoder *schema.Decoder) *check {
 	body, given := hcl.EmptyBody(), false
 	if blocks := i.node.blocks["config"]; len(blocks) > 0 {
 		body, given = blocks[0].body, true
 	}
-	decoded, diags := typ.Config.Decode(body, i.ctx)
+	decoded, diags := decoder.Decode(body, i.ctx)
 	for _, path := range decoded.Sensitive {
 		if v, err := path.Apply(decoded.Value); err == nil {
 			l.secret.add(v)
@@ -46,7 +46,7 @@ func (l *loader) decodeConfig(i *instance, p *plugin, typ *wire.Type) *check {
 	if diags.HasErrors() {
 		return nil
 	}
-	i.def.Config.SchemaHash = typ.Config.Hash()
+	i.def.Config.SchemaHash = decoder.Hash()
 	redacted, err := decoded.RedactedJSON()
 	if err != nil {
 		i.find.errorf(i.node.rng, "", "the config of task %q cannot be shown: %s", i.def.Name, err)

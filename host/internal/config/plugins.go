@@ -56,7 +56,13 @@ type plugin struct {
 	users  []*instance
 	opened *catalog.Plugin
 	err    error
-	types  map[string]error // the schema of each type, once looked at
+	types  map[string]*configType // once looked at
+}
+
+// configType is what the schema of a type is good for.
+type configType struct {
+	decoder *schema.Decoder
+	err     error // it is good for nothing
 }
 
 var hexDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -66,7 +72,7 @@ func (l *loader) readPlugins(nodes []*node) *plugins {
 	all, taken := &plugins{known: map[string]*plugin{}}, map[string]*node{}
 	for _, n := range nodes {
 		s := l.section(n)
-		p := &plugin{name: n.label, node: n, types: map[string]error{}, spec: l.spec(n.label)}
+		p := &plugin{name: n.label, node: n, types: map[string]*configType{}, spec: l.spec(n.label)}
 		p.spec.Source = place(n.rng)
 		p.spec.Path = s.path("path", "")
 		p.path, _ = s.written("path")
@@ -117,7 +123,7 @@ func (l *loader) attachPlugins(list []*instance) {
 				i.find.errorf(i.plugin.at(), "", "bad plugin name %q", clip(name))
 				continue
 			}
-			p = &plugin{name: name, types: map[string]error{}, spec: l.spec(name)}
+			p = &plugin{name: name, types: map[string]*configType{}, spec: l.spec(name)}
 			l.plugins.known[name] = p
 		}
 		p.users = append(p.users, i)
@@ -242,16 +248,19 @@ func (l *loader) attach(i *instance, p *plugin) *check {
 		d.Continuous.Pause = 0
 	}
 	i.fit(p)
-	checked, looked := p.types[typ.Name]
-	if !looked {
-		checked = typ.Config.Validate()
-		p.types[typ.Name] = checked
+	known := p.types[typ.Name]
+	if known == nil {
+		known = &configType{err: typ.Config.Validate()}
+		if known.err == nil {
+			known.decoder = typ.Config.Decoder()
+		}
+		p.types[typ.Name] = known
 	}
-	if checked != nil {
-		i.find.errorf(i.plugin.at(), "rebuild the plugin with a current SDK", "plugin %s: the schema of type %q is not usable: %s", p.name, typ.Name, clip(firstLine(checked.Error())))
+	if known.err != nil {
+		i.find.errorf(i.plugin.at(), "rebuild the plugin with a current SDK", "plugin %s: the schema of type %q is not usable: %s", p.name, typ.Name, clip(firstLine(known.err.Error())))
 		return nil
 	}
-	return l.decodeConfig(i, p, typ)
+	return l.decodeConfig(i, p, typ, known.decoder)
 }
 
 func firstLine(text string) string {
