@@ -130,6 +130,16 @@ func encode(body any) ([]byte, error) {
 
 // send makes the request. The caller closes the body; a refusal is an error.
 func (c *Client) send(ctx context.Context, r call) (*http.Response, error) {
+	res, err := c.exchange(ctx, r)
+	if err != nil || res.StatusCode < 300 {
+		return res, err
+	}
+	defer res.Body.Close()
+	return nil, problemOf(res)
+}
+
+// exchange makes the request and returns the answer, whatever its status. The caller closes the body.
+func (c *Client) exchange(ctx context.Context, r call) (*http.Response, error) {
 	var body io.Reader
 	if r.body != nil {
 		data, err := encode(r.body)
@@ -166,10 +176,6 @@ func (c *Client) send(ctx context.Context, r call) (*http.Response, error) {
 			err = u.Err
 		}
 		return nil, &UnreachableError{Address: c.addr, Err: err, remedy: c.remedy(err)}
-	}
-	if res.StatusCode >= 300 {
-		defer res.Body.Close()
-		return nil, problemOf(res)
 	}
 	return res, nil
 }

@@ -14,7 +14,7 @@ const (
 
 // Follow yields events as Events does, and goes on after the last one when the stream breaks or the host ends and
 // comes back; lost is told each time why, and may be nil. It ends with ctx, or when the host refuses the request. What
-// could not be replayed shows as an event with the topic reset.
+// could not be replayed shows as an event with the topic reset. With q.Known it ends with what is known.
 func (c *Client) Follow(ctx context.Context, q EventQuery, lost func(error)) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		pause := followFirst
@@ -35,6 +35,9 @@ func (c *Client) Follow(ctx context.Context, q EventQuery, lost func(error)) ite
 			}
 			if broke != nil && (first && q.After == 0 || refused(broke)) {
 				yield(Event{}, broke)
+				return
+			}
+			if broke == nil && q.Known {
 				return
 			}
 			if broke == nil {

@@ -68,6 +68,27 @@ func TestWhoFollowsGoesOnAfterTheLastEvent(t *testing.T) {
 	}
 }
 
+func TestWhoWantsOnlyWhatIsKnownDoesNotAskAgain(t *testing.T) {
+	t.Parallel()
+	h := &ends{}
+	server := httptest.NewServer(h)
+	defer server.Close()
+	c, err := New(strings.TrimPrefix(server.URL, "http://"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	n := 0
+	for _, err := range c.Follow(t.Context(), EventQuery{After: 7, Known: true}, func(err error) { t.Error(err) }) {
+		if n++; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n != 2 || len(h.asked) != 1 {
+		t.Errorf("%d events of %d requests, want 2 of 1", n, len(h.asked))
+	}
+}
+
 func TestWhoIsRefusedDoesNotAskAgain(t *testing.T) {
 	t.Parallel()
 	asked := 0

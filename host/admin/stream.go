@@ -82,7 +82,9 @@ func (c *Client) Logs(ctx context.Context, q LogQuery) iter.Seq2[LogRecord, erro
 
 // EventQuery selects events.
 type EventQuery struct {
-	After uint64 // events after this one, 0: only new ones
+	After uint64    // events after this one, 0: only new ones
+	Since time.Time // without After: first those from this time on
+	Known bool      // only those that are known already, then end
 	Topic string
 	Task  string
 }
@@ -92,8 +94,14 @@ func (c *Client) Events(ctx context.Context, q EventQuery) iter.Seq2[Event, erro
 	r := call{method: http.MethodGet, path: path("events"), query: url.Values{}, header: map[string]string{"Accept": "text/event-stream"}}
 	set(r.query, "topic", q.Topic)
 	set(r.query, "task", q.Task)
-	if q.After > 0 {
+	switch {
+	case q.After > 0:
 		r.header["Last-Event-ID"] = strconv.FormatUint(q.After, 10)
+	case !q.Since.IsZero():
+		r.query.Set("since", At(q.Since).String())
+	}
+	if q.Known {
+		r.query.Set("follow", "0")
 	}
 	return func(yield func(Event, error) bool) {
 		res, err := c.send(ctx, r)

@@ -107,3 +107,22 @@ func (l List[T]) Next() string {
 	}
 	return *l.NextCursor
 }
+
+// Collect reads pages, of which some may be empty, until it has n things or there are no more.
+func Collect[T any](n int, read func(limit int, cursor string) (List[T], error)) ([]T, error) {
+	var all []T
+	for cursor := ""; len(all) < n; {
+		l, err := read(min(n-len(all), maxPage), cursor)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, l.Items...)
+		if cursor = l.Next(); cursor == "" {
+			break
+		}
+	}
+	return all, nil
+}
+
+// maxPage is the longest page that a host gives.
+const maxPage = 500

@@ -77,6 +77,8 @@ type Feed interface {
 type Replay interface {
 	// EventsSince returns the events after seq; false when some of them are no longer known.
 	EventsSince(seq uint64) ([]task.Event, bool)
+	// EventsFrom returns the events that are not older than at; false when some of them are no longer known.
+	EventsFrom(at time.Time) ([]task.Event, bool)
 	LastEvent() uint64
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/taskhost/taskhost/host/admin"
 	"github.com/taskhost/taskhost/host/internal/feed"
@@ -16,9 +17,10 @@ import (
 const eventBuffer = 1024
 
 // events streams what changes, as server-sent events. With Last-Event-ID it first gives again what the
-// caller missed; when that is no longer known, or the caller fell behind, it says reset.
+// caller missed, with since what happened from then on; when that is no longer known, or the caller fell
+// behind, it says reset.
 func (a *API) events(r *request) (any, error) {
-	last, replay, err := lastEvent(r)
+	from, err := a.placeIn(r)
 	if err != nil {
 		return nil, err
 	}
@@ -35,34 +37,50 @@ func (a *API) events(r *request) (any, error) {
 	defer done()
 	for { // a reader that was cut begins anew
 		reader := a.Feed.Subscribe(wanted, eventBuffer)
-		if replay {
-			last, err = a.replay(s, last, func(e task.Event) bool { return wanted(e) && seen(e) })
-		}
-		if err == nil {
-			last, err = a.follow(r.Context(), s, reader, last, seen)
+		err = a.replay(s, &from, func(e task.Event) bool { return wanted(e) && seen(e) })
+		if err == nil && !from.known {
+			from.last, err = a.follow(r.Context(), s, reader, from.last, seen)
 		}
 		reader.Close()
 		if !errors.Is(err, feed.ErrLagged) {
 			return streamed{}, nil
 		}
-		replay, err = true, nil
+		from.replay = true
 	}
 }
 
-// lastEvent is the event that the caller saw last, and whether he named one.
-func lastEvent(r *request) (uint64, bool, error) {
+// A place is where in the stream of events a caller wants to begin, and whether he wants to go on.
+type place struct {
+	last   uint64    // after this event
+	replay bool      // he named it
+	since  time.Time // or with what happened from then on
+	known  bool      // only with what is known already
+}
+
+// placeIn reads where the caller wants to begin. The event that he saw last stands before a time: a browser that comes
+// back sends both.
+func (a *API) placeIn(r *request) (from place, err error) {
+	if from.since, err = r.instant("since", a.Now()); err != nil {
+		return from, err
+	}
 	text := r.Header.Get("Last-Event-ID")
 	if text == "" {
 		text = r.q.Get("last_event_id")
 	}
-	if text == "" {
-		return 0, false, nil
+	if text != "" {
+		if from.last, err = strconv.ParseUint(text, 10, 64); err != nil {
+			return from, refuse("query_invalid", "Last-Event-ID %q is no event's id", short(text)).with("send the id of the last event that you saw")
+		}
+		from.replay, from.since = true, time.Time{}
 	}
-	seq, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return 0, false, refuse("query_invalid", "Last-Event-ID %q is no event's id", short(text)).with("send the id of the last event that you saw")
+	if !r.q.Has("follow") {
+		return from, nil
 	}
-	return seq, true, nil
+	follow, err := r.flag("follow")
+	if from.known = !follow; err == nil && from.known && !from.replay && from.since.IsZero() {
+		err = refuse("query_invalid", "follow=%s without a beginning gives nothing", short(r.q.Get("follow"))).with("say since=1h, or last_event_id")
+	}
+	return from, err
 }
 
 func eventFilter(topics, tasks []string) func(task.Event) bool {
@@ -77,23 +95,44 @@ func eventFilter(topics, tasks []string) func(task.Event) bool {
 	return func(e task.Event) bool { return wanted(topics, e.Topic) && wanted(tasks, e.Task) }
 }
 
-// replay sends the events after last that are still known. The reader is subscribed already: what comes
-// meanwhile is passed over when it comes again.
-func (a *API) replay(s *stream, last uint64, wanted func(task.Event) bool) (uint64, error) {
-	missed, whole := a.Replay.EventsSince(last)
+// replay sends the events that the caller missed and that are still known, and moves from behind them. The reader is
+// subscribed already: what comes meanwhile is passed over when it comes again.
+func (a *API) replay(s *stream, from *place, wanted func(task.Event) bool) error {
+	if !from.replay && from.since.IsZero() {
+		return nil
+	}
+	missed, whole := a.missed(from)
 	if !whole {
-		last = a.Replay.LastEvent()
-		return last, s.event(admin.Event{Seq: last, At: admin.At(a.Now()), Topic: "reset", Kind: "reset", Text: "some events are lost; read again what you show"})
+		if err := s.event(admin.Event{Seq: from.last, At: admin.At(a.Now()), Topic: "reset", Kind: "reset", Text: "some events are lost; read again what you show"}); err != nil {
+			return err
+		}
 	}
 	for _, e := range missed {
-		last = e.Seq
+		from.last = e.Seq
 		if wanted(e) {
 			if err := s.event(eventOf(e)); err != nil {
-				return last, err
+				return err
 			}
 		}
 	}
-	return last, nil
+	return nil
+}
+
+// missed are the events that are still known, and whether that is all; otherwise from is moved to where they begin.
+func (a *API) missed(from *place) ([]task.Event, bool) {
+	if from.since.IsZero() {
+		missed, whole := a.Replay.EventsSince(from.last)
+		if !whole {
+			from.last = a.Replay.LastEvent()
+		}
+		return missed, whole
+	}
+	missed, whole := a.Replay.EventsFrom(from.since)
+	if !whole && len(missed) > 0 {
+		from.last = missed[0].Seq - 1
+	}
+	from.since = time.Time{}
+	return missed, whole
 }
 
 // follow sends the events that the caller may see as they come, until he, the feed or the host ends it.

@@ -82,7 +82,7 @@ var routes = []route{
 	{"GET", "/v1/notifiers", Viewer, "", false, (*API).listNotifiers},
 	{"POST", "/v1/notifiers/{notifier}/test", Operator, "timeout", false, (*API).testNotifier},
 	{"GET", "/v1/overrides", Viewer, "", false, (*API).overrides},
-	{"GET", "/v1/events", Viewer, "topic task last_event_id", true, (*API).events},
+	{"GET", "/v1/events", Viewer, "topic task since follow last_event_id", true, (*API).events},
 
 	{"GET", "/v1/tokens", Admin, "", false, (*API).listTokens},
 	{"POST", "/v1/tokens", Admin, "", false, (*API).createToken},

@@ -5,12 +5,15 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/taskhost/taskhost/host/admin"
 	"github.com/taskhost/taskhost/host/internal/api/apitest"
+	"github.com/taskhost/taskhost/host/internal/task"
 )
 
 func TestEventsGoOnWhereTheCallerLeftOff(t *testing.T) {
@@ -45,6 +48,96 @@ func TestEventsGoOnWhereTheCallerLeftOff(t *testing.T) {
 			t.Errorf("events after an unknown one: %+v, %v; want a reset", e, err)
 		}
 		break
+	}
+}
+
+func TestEventsBeginAtATime(t *testing.T) {
+	t.Parallel()
+	l := apitest.Start(t, "")
+	c := client(t, l)
+	hour := func(n int) time.Time { return apitest.Epoch.Add(time.Duration(n) * time.Hour) }
+	happens := func(n int) { l.Store.Event(task.Event{At: hour(n), Topic: "task", Kind: "state", Task: "quick"}) }
+	for n := range 3 {
+		happens(n + 1)
+	}
+	last := l.Store.LastEvent()
+	read := func(q admin.EventQuery) (seen []uint64) {
+		t.Helper()
+		q.Known = true
+		for e, err := range c.Events(t.Context(), q) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen = append(seen, e.Seq)
+		}
+		return seen
+	}
+	for _, tt := range []struct {
+		q    admin.EventQuery
+		want []uint64
+	}{
+		{admin.EventQuery{Since: hour(2)}, []uint64{last - 1, last}},
+		{admin.EventQuery{Since: hour(4)}, nil},
+		{admin.EventQuery{Since: hour(2), Task: "slow"}, nil},
+		{admin.EventQuery{After: last - 1}, []uint64{last}},
+	} {
+		if got := read(tt.q); !slices.Equal(got, tt.want) {
+			t.Errorf("%+v: %d, want %d", tt.q, got, tt.want)
+		}
+	}
+	var seen []uint64
+	for e, err := range c.Events(t.Context(), admin.EventQuery{Since: hour(3)}) { // and goes on with what comes
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen = append(seen, e.Seq); len(seen) == 2 {
+			break
+		}
+		happens(4)
+	}
+	if !slices.Equal(seen, []uint64{last, last + 1}) {
+		t.Errorf("%d, want %d and the next", seen, last)
+	}
+	res, err := askQuietly(t, l, route{"GET", "/v1/events?follow=0&since=" + hour(1).Format(time.RFC3339)}, func(r *http.Request) {
+		withToken(r)
+		r.Header.Set("Last-Event-ID", strconv.FormatUint(last, 10))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if text, err := io.ReadAll(res.Body); err != nil || strings.Count(string(text), "id: ") != 1 {
+		t.Errorf("the event that was seen last does not stand before the time: %v\n%s", err, text)
+	}
+	for _, query := range []string{"follow=0", "since=never", "since=1h&follow=maybe"} {
+		res, p := ask(t, l, route{"GET", "/v1/events?" + query}, withToken)
+		if res.StatusCode != http.StatusBadRequest || p.Code != "query_invalid" {
+			t.Errorf("%s: %d %+v", query, res.StatusCode, p)
+		}
+	}
+}
+
+func TestEventsFromATimeThatIsForgottenSayReset(t *testing.T) {
+	t.Parallel()
+	l := apitest.Start(t, "")
+	c := client(t, l)
+	for i := range 16<<10 + 10 { // more than can be replayed
+		l.Store.Event(task.Event{At: apitest.Epoch, Topic: "host", Kind: "test", Text: strconv.Itoa(i)})
+	}
+	var first admin.Event
+	n := 0
+	for e, err := range c.Events(t.Context(), admin.EventQuery{Since: apitest.Epoch.Add(-time.Hour), Known: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n == 1 {
+			first = e
+		} else if n == 2 && e.Seq != first.Seq+1 {
+			t.Errorf("after %d comes %d", first.Seq, e.Seq)
+		}
+	}
+	if first.Topic != "reset" || n != 16<<10+1 {
+		t.Errorf("%d events, the first %+v; want a reset before those that are known", n, first)
 	}
 }
 

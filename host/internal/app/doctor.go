@@ -18,7 +18,7 @@ func Examine(ctx context.Context, s Source) ([]Finding, error) {
 		return nil, err
 	}
 	found := []Finding{examined(l)}
-	m := doctor.Machine{DataDir: l.Config.Host.DataDir, PluginDir: l.Config.Host.PluginDir, Processes: mostProcesses(l.Config.Tasks)}
+	m := doctor.Machine{DataDir: l.Config.Host.DataDir, PluginDir: l.Config.Host.PluginDir, Processes: mostProcesses(l.Config.Tasks), Accounts: accounts(l.Config.Tasks)}
 	return append(found, doctor.Examine(ctx, m)...), ctx.Err()
 }
 
@@ -32,6 +32,17 @@ func examined(l Loaded) Finding {
 		f.Level, f.Detail, f.Remedy = doctor.Warn, f.Detail+fmt.Sprintf("; warnings: %d", n), "taskhost validate shows them with their places"
 	}
 	return f
+}
+
+// accounts are what the tasks run as that name a user or a group.
+func accounts(tasks []task.Definition) []doctor.Account {
+	var all []doctor.Account
+	for _, d := range tasks {
+		if d.User != "" || d.Group != "" {
+			all = append(all, doctor.Account{Task: d.Name, User: d.User, Group: d.Group})
+		}
+	}
+	return all
 }
 
 // mostProcesses is how many plugin processes tasks may have at a time.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"strconv"
 	"strings"
 
@@ -25,7 +24,10 @@ func (a *app) auditCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			records, err := auditPages(c.Context(), api, q, count)
+			records, err := admin.Collect(count, func(limit int, cursor string) (admin.List[admin.AuditRecord], error) {
+				q.Limit, q.Cursor = limit, cursor
+				return api.Audit(c.Context(), q)
+			})
 			if err != nil {
 				return err
 			}
@@ -39,23 +41,6 @@ func (a *app) auditCommand() *cobra.Command {
 	f.Var(&since, "since", "only what is not older: 1h, 7d")
 	f.IntVarP(&count, "count", "n", count, "how many records")
 	return c
-}
-
-// auditPages collects records over pages, of which some may be empty.
-func auditPages(ctx context.Context, api *admin.Client, q admin.AuditQuery, count int) ([]admin.AuditRecord, error) {
-	var all []admin.AuditRecord
-	for {
-		q.Limit = min(count-len(all), 500)
-		page, err := api.Audit(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page.Items...)
-		if page.NextCursor == nil || len(all) >= count {
-			return all, nil
-		}
-		q.Cursor = *page.NextCursor
-	}
 }
 
 func (a *app) showAudit(records []admin.AuditRecord) {

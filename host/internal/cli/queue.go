@@ -133,22 +133,6 @@ func (a *app) showQueue(q admin.Queue) {
 	}
 }
 
-// pages reads items page after page, at most n.
-func pages[T any](n int, read func(limit int, cursor string) (admin.List[T], error)) ([]T, error) {
-	var all []T
-	for cursor := ""; len(all) < n; {
-		l, err := read(min(n-len(all), 500), cursor)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, l.Items...)
-		if cursor = l.Next(); cursor == "" {
-			break
-		}
-	}
-	return all, nil
-}
-
 func (a *app) queuePeek() *cobra.Command {
 	n := 10
 	c := &cobra.Command{
@@ -158,7 +142,7 @@ func (a *app) queuePeek() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			messages, err := pages(n, func(limit int, cursor string) (admin.List[admin.Message], error) {
+			messages, err := admin.Collect(n, func(limit int, cursor string) (admin.List[admin.Message], error) {
 				return api.Peek(c.Context(), args[0], limit, cursor)
 			})
 			if err != nil {
@@ -202,7 +186,7 @@ func (a *app) queueDead() *cobra.Command {
 				}
 				return a.emit(d, func() { a.showDead(args[0], d) })
 			}
-			dead, err := pages(n, func(limit int, cursor string) (admin.List[admin.DeadLetter], error) {
+			dead, err := admin.Collect(n, func(limit int, cursor string) (admin.List[admin.DeadLetter], error) {
 				return api.DeadLetters(c.Context(), args[0], limit, cursor)
 			})
 			if err != nil {

@@ -132,7 +132,7 @@ func (a *app) runsList() *cobra.Command {
 			if q.Labels, err = labelPairs(labels); err != nil {
 				return err
 			}
-			runs, err := pages(n, func(limit int, cursor string) (admin.List[admin.Run], error) {
+			runs, err := admin.Collect(n, func(limit int, cursor string) (admin.List[admin.Run], error) {
 				q.Limit, q.Cursor = limit, cursor
 				return api.Runs(c.Context(), q)
 			})

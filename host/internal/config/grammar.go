@@ -127,6 +127,7 @@ var (
 		{"labels", kindTextMap, "{}", "For selecting tasks."},
 		{"enabled", kindBool, "true", "false: the task is stopped until somebody starts it."},
 		{"user", kindText, "the host's", "The account under which the plugin process runs."},
+		{"group", kindText, "the user's own", "The account's group, in the place of its own. Not to be confused with groups, which bound runs."},
 		{"env", kindTextMap, "{}", "Environment of the plugin process, beside a short allow-list; null leaves a name out."},
 		{"timeout", kindDuration, "none", "Of one attempt; the ladder then begins at cancel. With consume: of one message, or one batch."},
 		{"max_timeout", kindDuration, "no bound", "How far a run, or the handler of a message, may extend its timeout."},

@@ -28,7 +28,7 @@ func (i *instance) shares(s section, multiple bool) {
 }
 
 // checkShared reports instances that cannot share a process with the others of their block: a
-// process has one binary, one environment and one user.
+// process has one binary, one environment, one user and one group.
 func checkShared(list []*instance) {
 	first, told := map[string]*instance{}, map[string]bool{}
 	for _, i := range list {
@@ -60,6 +60,8 @@ func difference(a, b *task.Definition) string {
 		return "plugin"
 	case a.User != b.User:
 		return "user"
+	case a.Group != b.Group:
+		return "group"
 	case !maps.Equal(a.Env, b.Env):
 		return "env"
 	}

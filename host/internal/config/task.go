@@ -33,7 +33,8 @@ func (l *loader) decode(n *node, e element, fallback []layer, host section) *ins
 	d.Description, _, _ = s.text("description")
 	d.Enabled = s.boolean("enabled", true)
 	d.Labels = s.labels()
-	d.User = s.user()
+	d.User = s.account("user")
+	d.Group = s.account("group")
 	d.Limits = s.limits()
 	d.Env, d.EnvKeys = s.env()
 	d.Plugin, i.plugin, _ = s.text("plugin")
@@ -118,15 +119,18 @@ func (s section) labels() map[string]string {
 	return labels
 }
 
-func (s section) user() string {
-	name, v, ok := s.text("user")
-	if ok && (!task.ValidKey(name) && !validUser(name)) {
-		s.find.errorf(v.at(), "", "user: %q cannot be the name of an account", clip(name))
+// account reads the name of a user or of a group. Whether there is one is the host's machine's to say.
+func (s section) account(attr string) string {
+	name, v, ok := s.text(attr)
+	if ok && !task.ValidKey(name) && !validAccount(name) {
+		s.find.errorf(v.at(), "", "%s: %q cannot be the name of an account", attr, clip(name))
 	}
 	return name
 }
 
-func validUser(name string) bool { return len(name) > 1 && name[0] == '_' && task.ValidKey(name[1:]) }
+func validAccount(name string) bool {
+	return len(name) > 1 && name[0] == '_' && task.ValidKey(name[1:])
+}
 
 func (s section) env() (map[string]string, []string) {
 	env, v, ok := s.textMap("env", true)

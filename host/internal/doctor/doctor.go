@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/taskhost/taskhost/host/internal/account"
 )
 
 // Level says how much a finding matters.
@@ -37,12 +39,19 @@ type Machine struct {
 	DataDir   string
 	PluginDir string
 	Processes int // plugin processes that the configuration may have at a time
+	Accounts  []Account
+}
+
+// Account is what the processes of a task run as.
+type Account struct {
+	Task        string
+	User, Group string
 }
 
 // Examine makes every check, in the order in which a person would. It takes about a second, most of it for the disk.
 func Examine(ctx context.Context, m Machine) []Finding {
 	checks := []func(context.Context, Machine) Finding{
-		user, dataDir, dataFileSystem, freeSpace, syncTime, pluginDir, files, processes, clock, kernel, cgroups, temporary,
+		user, accounts, dataDir, dataFileSystem, freeSpace, syncTime, pluginDir, files, processes, clock, kernel, cgroups, temporary,
 	}
 	var out []Finding
 	for _, check := range checks {
@@ -63,6 +72,25 @@ func user(context.Context, Machine) Finding {
 		return finding("user", Warn, `give the host an account of its own, or the tasks: user = "…"`, "the host runs as root, and so does every task without a user")
 	}
 	return finding("user", OK, "", "uid %d", os.Geteuid())
+}
+
+// accounts looks up what tasks run as: nothing of such a task starts where there is no such account.
+func accounts(_ context.Context, m Machine) Finding {
+	const name = "accounts"
+	var failed []string
+	for _, a := range m.Accounts {
+		if _, err := account.Find(a.User, a.Group); err != nil {
+			failed = append(failed, fmt.Sprintf("task %q: %s", a.Task, err))
+		}
+	}
+	if n := len(failed); n > 0 {
+		detail := failed[0]
+		if n > 1 {
+			detail += fmt.Sprintf(", and %d more tasks", n-1)
+		}
+		return finding(name, Fail, "until then these tasks fail at their start; run doctor as the host's user, who must be root to switch", "%s", detail)
+	}
+	return finding(name, OK, "", "tasks with a user or a group: %d", len(m.Accounts))
 }
 
 // dataDir looks at the directory, or at where it will be made.

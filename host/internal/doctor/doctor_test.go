@@ -69,6 +69,10 @@ func TestEachFaultIsNamedWithItsRemedy(t *testing.T) {
 		{"plugins", func(m *Machine) { chmod(filepath.Join(m.PluginDir, "exec"), 0o600) }, Warn, "holds no program", "install"},
 		{"plugins", func(m *Machine) { chmod(filepath.Join(m.PluginDir, "exec"), 0o777) }, Fail, "everyone can write exec", "chmod o-w"},
 		{"plugins", func(m *Machine) { chmod(m.PluginDir, 0o777) }, Warn, "they decide what the host starts", "chmod go-w"},
+		{"accounts", func(m *Machine) { m.Accounts = []Account{{Task: "a"}} }, OK, "a user or a group: 1", ""},
+		{"accounts", func(m *Machine) {
+			m.Accounts = []Account{{Task: "a"}, {Task: "b", Group: "no-such-group"}, {Task: "c", User: "no-such-user"}}
+		}, Fail, `task "b": group "no-such-group": there is no such group on this machine; make it, or name another one, and 1 more`, "fail at their start"},
 		{"open files", func(m *Machine) { m.Processes = 1 << 40 }, Fail, "processes need about", "LimitNOFILE="},
 	}
 	for _, tt := range tests {

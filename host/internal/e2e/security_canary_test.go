@@ -1,16 +1,13 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
-	"context"
-	"io/fs"
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/taskhost/taskhost/host/admin"
 	"github.com/taskhost/taskhost/host/admintest"
@@ -18,17 +15,21 @@ import (
 
 const leakyPlugin = "host/internal/e2e/leaky"
 
-// Secrets that the plugin tells as words, and those that it hands over as data.
+// Secrets that the plugin tells as words, those that it hands over as data, and those of a task whose secret is
+// changed while the host runs.
 var (
 	told   = []string{"canary-told-by-config-5d1e", "canary-told-by-environment-8a44"}
 	handed = []string{"canary-handed-over-config-2b90", "canary-handed-over-environment-c7f3"}
+	turned = []string{"canary-turned-before-61d2", "canary-turned-after-f08b"}
 )
+
+var canaryEnv = []string{"TOLD_CONFIG=" + told[0], "TOLD_ENV=" + told[1], "HANDED_CONFIG=" + handed[0], "HANDED_ENV=" + handed[1]}
 
 const leaks = `
 queue "tales" {}
 
 task "tell" {
-  for_each = toset(["log", "error", "permanent", "unhealthy", "skip", "panic", "crash"])
+  for_each = toset(["log", "error", "permanent", "unhealthy", "skip", "panic", "crash", "config"])
   plugin   = "leaky"
   env      = { FROM_TASK = secret("env:TOLD_ENV") }
   on_demand {}
@@ -53,7 +54,73 @@ task "hand" {
     how   = "data"
   }
 }
+
+task "turn" {
+  plugin = "leaky"
+  env    = { FROM_TASK = secret("file:turn.secret") }
+  on_demand {}
+  output "out" {
+    queue = "tales"
+  }
+  config {
+    token = secret("file:turn.secret")
+    how   = "log"
+  }
+}
 `
+
+// broken has errors beside secrets.
+const broken = `
+task "broken" {
+  plugin = "leaky"
+  env    = { "A B" = secret("file:turn.secret") }
+  labels = secret("env:TOLD_CONFIG")
+  on_demand {}
+  config {
+    token  = secret("env:TOLD_ENV")
+    tokens = secret("env:TOLD_ENV")
+    how    = { a = secret("file:turn.secret") }
+  }
+}
+`
+
+func TestNoOutputHoldsASecret(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	turn(t, dir, turned[0])
+	h, addr, token := overTCP(t, leaks, admintest.Options{Dir: dir, Plugins: []string{leakyPlugin}, Env: canaryEnv})
+	text, made := newToken(t, h, admin.NewToken{Name: "canary", Role: "operator", Reason: "to be looked for"})
+	c := canary{t: t, h: h, addr: addr, token: token, never: append([]string{text, strings.TrimPrefix(text, "th_"), token}, append(told, turned...)...)}
+	for _, how := range []string{"log", "error", "permanent", "unhealthy", "skip", "panic", "crash", "config"} {
+		tellOverTCP(t, addr, text, "tell."+how)
+	}
+	tellOverTCP(t, addr, text, "turn")
+	tellOverTCP(t, addr, text, "hand")
+	c.run = h.UntilRun("hand", "succeeded").ID
+	if made.ID == "" || !strings.Contains(string(get(t, addr, token, "/v1/tasks/hand/checkpoint", "")), handed[0]) {
+		t.Error("the canary is not where it belongs: the test finds nothing")
+	}
+	c.turnOver()
+	tellOverTCP(t, addr, text, "turn")
+	c.look(c.apiOutputs())
+	c.look(c.pageOutputs())
+	c.look(c.commandOutputs())
+	c.look([]output{c.archive()})
+	c.look(c.fileOutputs())
+	if code := h.Stop(); code != 0 {
+		t.Errorf("the host ended with %d", code)
+	}
+	c.look([]output{{"the host's output", false, func() []byte { return []byte(h.Output()) }}})
+}
+
+// canary is one host whose outputs are looked through.
+type canary struct {
+	t           *testing.T
+	h           *admintest.Host
+	addr, token string // the admin's
+	run         string // that handed secrets over
+	never       []string
+}
 
 // An output is something that a host gives out. What is the author's own data may be in it where data says so:
 // results, published values, checkpoints and messages are kept as he gave them.
@@ -63,42 +130,81 @@ type output struct {
 	read func() []byte
 }
 
-// dataRoutes show what authors hand over.
-var dataRoutes = []string{"/state", "/checkpoint", "/checkpoint/told", "/runs", "/v1/runs/", "/messages", "/v1/tasks"}
-
-func TestNoOutputHoldsASecret(t *testing.T) {
-	t.Parallel()
-	h, addr, token := overTCP(t, leaks, admintest.Options{Plugins: []string{leakyPlugin}, Env: []string{
-		"TOLD_CONFIG=" + told[0], "TOLD_ENV=" + told[1], "HANDED_CONFIG=" + handed[0], "HANDED_ENV=" + handed[1],
-	}})
-	text, made := newToken(t, h, admin.NewToken{Name: "canary", Role: "operator", Reason: "to be looked for"})
-	never := append([]string{text, strings.TrimPrefix(text, "th_"), token}, told...)
-	for _, how := range []string{"log", "error", "permanent", "unhealthy", "skip", "panic", "crash"} {
-		tellOverTCP(t, addr, text, "tell."+how)
+// look reads outputs, and finds no secret in them.
+func (c canary) look(all []output) {
+	c.t.Helper()
+	if len(all) == 0 {
+		c.t.Error("nothing was looked at")
 	}
-	tellOverTCP(t, addr, text, "hand")
-	run := h.UntilRun("hand", "succeeded").ID
-	if made.ID == "" || !strings.Contains(string(get(t, addr, token, "/v1/tasks/hand/checkpoint", "")), handed[0]) {
-		t.Error("the canary is not where it belongs: the test finds nothing")
-	}
-	all := append(apiOutputs(t, addr, token, run), commandOutputs(t, h, addr)...)
-	for _, o := range append(all, fileOutputs(t, h)...) {
+	for _, o := range all {
 		got := o.read()
-		for _, secret := range never {
-			notIn(t, o.name, got, secret)
+		if len(got) == 0 {
+			c.t.Errorf("%s is empty", o.name)
 		}
-		if !o.data {
-			for _, secret := range handed {
-				notIn(t, o.name, got, secret)
+		for _, secret := range c.never {
+			notIn(c.t, o.name, got, secret)
+		}
+		for _, secret := range handed {
+			if !o.data {
+				notIn(c.t, o.name, got, secret)
 			}
 		}
 	}
-	if code := h.Stop(); code != 0 {
-		t.Errorf("the host ended with %d", code)
+}
+
+// turn changes the secret of the task turn.
+func turn(t *testing.T, dir, secret string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, "turn.secret"), []byte(secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	for _, secret := range append(never, handed...) {
-		notIn(t, "the host's output", []byte(h.Output()), secret)
+}
+
+// turnOver plans and applies another secret, and looks at what is said of it and of a file with errors.
+func (c canary) turnOver() {
+	c.t.Helper()
+	turn(c.t, c.h.Dir, turned[1])
+	c.look([]output{
+		c.command("plan", false, 0), c.command("plan -json", false, 0),
+		c.posted("/v1/config/plan", "{}", http.StatusOK),
+	})
+	if plan := string(c.posted("/v1/config/plan", "{}", http.StatusOK).read()); !strings.Contains(plan, `"task":"turn","change":"restart"`) || !strings.Contains(plan, `"old":"***","new":"***"`) {
+		c.t.Errorf("the plan does not see the other secret: %s", plan)
 	}
+	path := filepath.Join(c.h.Dir, "config.hcl")
+	well, err := os.ReadFile(path)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	write(string(well) + broken)
+	c.look([]output{
+		c.command("plan", false, 1), c.command("plan -json", false, 1), c.command("reload", false, 1), c.command("validate", false, 1), c.command("validate -json", false, 1),
+		c.posted("/v1/config/plan", "{}", http.StatusUnprocessableEntity), c.posted("/v1/config/apply", "{}", http.StatusUnprocessableEntity),
+		c.command("config show", false, 0), c.command("config show -json", false, 0), c.command("doctor", false, 1),
+	})
+	write(string(well))
+	c.look([]output{c.command("reload -json", false, 0), c.posted("/v1/config/apply", "{}", http.StatusOK)})
+}
+
+// posted is the answer to a request for a change.
+func (c canary) posted(path, body string, want int) output {
+	return output{"POST " + path, false, func() []byte {
+		status, head, answer := ask(c.t, c.addr, "POST", path, []byte(body), map[string]string{"Authorization": "Bearer " + c.token, "Content-Type": "application/json"})
+		if status != want {
+			c.t.Errorf("POST %s: %d %s", path, status, answer)
+		}
+		return append(answer, headText(head)...)
+	}}
+}
+
+func headText(head http.Header) []byte {
+	text, _ := json.Marshal(head) // plain strings
+	return text
 }
 
 func notIn(t *testing.T, where string, text []byte, secret string) {
@@ -129,103 +235,4 @@ func get(t *testing.T, addr, token, path, accept string) []byte {
 	t.Helper()
 	_, _, body := ask(t, addr, "GET", path, nil, map[string]string{"Authorization": "Bearer " + token, "Accept": accept})
 	return body
-}
-
-// apiOutputs are all routes that read, in every form, for every task.
-func apiOutputs(t *testing.T, addr, token, run string) (all []output) {
-	t.Helper()
-	for _, name := range []string{"tell.log", "tell.error", "tell.panic", "tell.crash", "tell.skip", "hand"} {
-		for _, r := range everyRoute(t, addr, token, func(part string) string {
-			return map[string]string{"task": name, "run": run, "plugin": "leaky", "key": "told", "queue": "tales", "method": "m", "id": "a", "token": "canary"}[part]
-		}) {
-			if r.method != "GET" || r.path == "/v1/events" {
-				continue
-			}
-			for _, accept := range []string{"application/json", "text/plain", "text/event-stream"} {
-				all = append(all, output{"GET " + r.path + " as " + accept, isData(r.path), func() []byte { return get(t, addr, token, r.path, accept) }})
-			}
-		}
-	}
-	return append(all, output{"the events", false, func() []byte { return replayed(t, addr, token) }})
-}
-
-func isData(path string) bool {
-	for _, part := range dataRoutes {
-		if strings.Contains(path, part) && !strings.HasSuffix(path, "/logs") {
-			return true
-		}
-	}
-	return false
-}
-
-// replayed is all that the stream of events still knows, up to the first silence.
-func replayed(t *testing.T, addr, token string) []byte {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), admintest.Bound)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, "GET", "http://"+addr+"/v1/events?last_event_id=1", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	res, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	quiet := time.AfterFunc(2*time.Second, cancel)
-	var got bytes.Buffer
-	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
-		quiet.Reset(500 * time.Millisecond)
-		got.Write(lines.Bytes())
-	}
-	if got.Len() == 0 {
-		t.Error("no event came again")
-	}
-	return got.Bytes()
-}
-
-// commandOutputs are what the command line prints.
-func commandOutputs(t *testing.T, h *admintest.Host, addr string) (all []output) {
-	for _, c := range []struct {
-		data bool
-		args string
-	}{
-		{true, "status"}, {true, "status -json"}, {false, "host status -json"}, {false, "token list"}, {false, "token list -json"},
-		{false, "audit -n 500"}, {false, "audit -json -n 500"}, {true, "runs list"}, {true, "runs list -json"}, {false, "plugin describe leaky"},
-		{true, "task show hand -json"}, {false, "task show tell.panic"}, {false, "task show tell.crash -json"}, {false, "logs tell.log"}, {false, "logs tell.crash -json"},
-		{false, "logs hand"}, {false, "queue list -json"}, {false, "store info"}, {false, "store check"}, {false, "validate -json"}, {false, "-addr " + addr + " audit -json"},
-	} {
-		all = append(all, output{"taskhost " + c.args, c.data, func() []byte {
-			out, code := cliWith(t, h.Dir, []string{"TOLD_CONFIG=" + told[0], "TOLD_ENV=" + told[1], "HANDED_CONFIG=" + handed[0], "HANDED_ENV=" + handed[1]}, strings.Fields(c.args)...)
-			if code != 0 {
-				t.Errorf("taskhost %s: exit %d: %s", c.args, code, out)
-			}
-			return []byte(out)
-		}})
-	}
-	return all
-}
-
-// fileOutputs are what lies in the data directory. The store holds what authors handed over, and admin.token is
-// the one place of the admin's token.
-func fileOutputs(t *testing.T, h *admintest.Host) (all []output) {
-	t.Helper()
-	err := filepath.WalkDir(h.DataDir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() || e.Name() == "admin.token" || strings.HasPrefix(path, filepath.Join(h.DataDir, "run")) {
-			return err
-		}
-		all = append(all, output{path, strings.HasPrefix(e.Name(), "taskhost.db"), func() []byte {
-			text, err := os.ReadFile(path)
-			if err != nil {
-				t.Error(err)
-			}
-			return text
-		}})
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
 }

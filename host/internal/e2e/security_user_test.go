@@ -16,9 +16,10 @@ const asNobody = `
 task "who" {
   plugin = "exec"
   user   = "nobody"
+  group  = "daemon"
   on_demand {}
   config {
-    shell = "id -un; echo home $HOME; cat data/admin.token data/digest.key data/host.lock; ls data data/logs; true"
+    shell = "id -un; echo groups $(id -Gn); echo home $HOME; cat data/admin.token data/digest.key data/host.lock; ls data data/logs; true"
   }
 }
 
@@ -48,13 +49,14 @@ func passableDir(t *testing.T) string {
 func TestATaskRunsAsItsUserAndSeesNothingOfTheHost(t *testing.T) {
 	t.Parallel()
 	nobody, err := user.Lookup("nobody")
-	if os.Geteuid() != 0 || err != nil {
-		t.Skip("needs root and the user nobody")
+	_, err2 := user.LookupGroup("daemon")
+	if os.Geteuid() != 0 || err != nil || err2 != nil {
+		t.Skip("needs root, the user nobody and the group daemon")
 	}
 	h := admintest.Start(t, admintest.Options{HCL: asNobody, Plugins: []string{"plugins/exec"}, Dir: passableDir(t)})
 	who := run(t, h, "who", admin.RunRequest{})
 	text := logOf(t, h, who.ID)
-	for _, want := range []string{"stdout nobody\n", "stdout home " + nobody.HomeDir + "\n", "data/admin.token: Permission denied", "data/digest.key: Permission denied", "data/host.lock: Permission denied"} {
+	for _, want := range []string{"stdout nobody\n", "stdout groups daemon\n", "stdout home " + nobody.HomeDir + "\n", "data/admin.token: Permission denied", "data/digest.key: Permission denied", "data/host.lock: Permission denied"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the log lacks %q", want)
 		}

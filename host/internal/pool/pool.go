@@ -75,9 +75,9 @@ func (l *Launcher) Launch(ctx context.Context, spec task.LaunchSpec) (task.Proce
 // keyOf says what tasks must have in common to sit in one process.
 func keyOf(spec task.LaunchSpec) string {
 	key, _ := json.Marshal(struct { // plain strings
-		Block, Path, Digest, User string
-		Env                       map[string]string
-	}{spec.Share.Block, spec.Path, spec.Digest, spec.User, spec.Env})
+		Block, Path, Digest, User, Group string
+		Env                              map[string]string
+	}{spec.Share.Block, spec.Path, spec.Digest, spec.User, spec.Group, spec.Env})
 	return string(key)
 }
 

@@ -181,12 +181,13 @@ func TestTasksShareAProcessUpToItsBound(t *testing.T) {
 	})
 }
 
-func TestTasksOfAnotherEnvironmentUserOrBinarySitElsewhere(t *testing.T) {
+func TestTasksOfAnotherEnvironmentAccountOrBinarySitElsewhere(t *testing.T) {
 	inPool(t, tame, func(t *testing.T, s *stand) {
 		s.open("t")
 		for i, change := range []func(*task.LaunchSpec){
 			func(spec *task.LaunchSpec) { spec.Env = map[string]string{"A": "c"} },
 			func(spec *task.LaunchSpec) { spec.User = "www" },
+			func(spec *task.LaunchSpec) { spec.Group = "www" },
 			func(spec *task.LaunchSpec) { spec.Path = "/copies/newer" },
 			func(spec *task.LaunchSpec) { spec.Share.Block = "other" },
 		} {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -55,10 +54,11 @@ func TestACommandEndsWithItsContextAndItsBound(t *testing.T) {
 	}
 }
 
-func TestAProcessRunsAsItsUser(t *testing.T) {
+func TestAProcessRunsAsItsUserAndGroup(t *testing.T) {
 	nobody, err := user.Lookup("nobody")
-	if os.Geteuid() != 0 || err != nil {
-		t.Skip("needs root and the user nobody")
+	daemon, err2 := user.LookupGroup("daemon")
+	if os.Geteuid() != 0 || err != nil || err2 != nil {
+		t.Skip("needs root, the user nobody and the group daemon")
 	}
 	dir := t.TempDir()
 	for d := dir; d != os.TempDir(); d = filepath.Dir(d) {
@@ -75,22 +75,31 @@ func TestAProcessRunsAsItsUser(t *testing.T) {
 	if err := os.WriteFile(s.spec.Path, text, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	s.spec.User = "nobody"
-	p := s.up()
-	status, err := os.ReadFile(procPath(p.Info().PID, "status"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(status)) {
-		if uids, ok := strings.CutPrefix(line, "Uid:"); ok {
-			want, _ := strconv.Atoi(nobody.Uid)
-			if got, _ := strconv.Atoi(strings.Fields(uids)[1]); got != want {
-				t.Errorf("uid %d, want %d", got, want)
+	for _, tt := range []struct{ user, group, uid, gid string }{
+		{"nobody", "", nobody.Uid, nobody.Gid},
+		{"nobody", "daemon", nobody.Uid, daemon.Gid},
+		{"", "daemon", "0", daemon.Gid},
+	} {
+		s.spec.User, s.spec.Group = tt.user, tt.group
+		p := s.up()
+		status, err := os.ReadFile(procPath(p.Info().PID, "status"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]string{"Uid:": tt.uid, "Gid:": tt.gid, "Groups:": tt.gid} {
+			_, rest, _ := strings.Cut(string(status), "\n"+name)
+			line, _, _ := strings.Cut(rest, "\n")
+			if got := strings.Fields(line); len(got) == 0 || got[0] != want {
+				t.Errorf("user %q, group %q: %s %s, want %s", tt.user, tt.group, name, line, want)
 			}
 		}
+		p.Kill()
+		awaitDone(t, p, 20*time.Second)
 	}
-	s.spec.User = "no-such-user"
-	if _, err := s.l.Launch(context.Background(), s.spec); err == nil || !strings.Contains(err.Error(), "no-such-user") {
-		t.Errorf("error %v", err)
+	for _, no := range []task.LaunchSpec{{User: "no-such-user"}, {User: "nobody", Group: "no-such-group"}} {
+		s.spec.User, s.spec.Group = no.User, no.Group
+		if _, err := s.l.Launch(t.Context(), s.spec); err == nil || !strings.Contains(err.Error(), "there is no such") {
+			t.Errorf("error %v", err)
+		}
 	}
 }

@@ -5,72 +5,59 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"syscall"
+
+	"github.com/taskhost/taskhost/host/internal/account"
 )
 
-// runAs makes cmd run as the user that the task names. The host must be root for that,
+// runAs makes cmd run as the user and in the group that the task names. The host must be root for that,
 // and the directories down to the binary and to the process's own must let that user pass. HOME is
 // the user's, unless the configuration says otherwise: the host's is of no use there.
 func (p *Process) runAs(cmd *exec.Cmd) error {
-	if p.spec.User == "" {
+	who, err := account.Find(p.spec.User, p.spec.Group)
+	if err != nil {
+		return fmt.Errorf("run as %w", err)
+	}
+	if who == nil {
 		return nil
 	}
-	u, err := user.Lookup(p.spec.User)
-	if err != nil {
+	if err := p.admit(who); err != nil {
 		return fmt.Errorf("run as user %q: %w", p.spec.User, err)
 	}
-	uid, err := strconv.ParseUint(u.Uid, 10, 32)
-	if err != nil {
-		return fmt.Errorf("run as user %q: %w", p.spec.User, err)
+	if _, set := p.spec.Env["HOME"]; !set && who.Home != "" {
+		cmd.Env = append(cmd.Env, "HOME="+who.Home) // of two of a name, the last counts
 	}
-	gid, err := strconv.ParseUint(u.Gid, 10, 32)
-	if err != nil {
-		return fmt.Errorf("run as user %q: %w", p.spec.User, err)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: who.UID, Gid: who.GID, Groups: who.Groups}}
+	return nil
+}
+
+// admit gives the account the process's directory and sees that it can pass to it and to the binary.
+func (p *Process) admit(who *account.Account) error {
+	if err := os.Chown(p.dir, int(who.UID), int(who.GID)); err != nil {
+		return err
 	}
-	if int(uid) == os.Geteuid() {
-		return nil
-	}
-	if os.Geteuid() != 0 {
-		return fmt.Errorf("run as user %q: only a host that runs as root can", p.spec.User)
-	}
-	credential := &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	ids, err := u.GroupIds()
-	if err != nil {
-		return fmt.Errorf("run as user %q: %w", p.spec.User, err)
-	}
-	for _, id := range ids {
-		if n, err := strconv.ParseUint(id, 10, 32); err == nil {
-			credential.Groups = append(credential.Groups, uint32(n))
-		}
+	if int(who.UID) == os.Geteuid() {
+		return nil // the host passes everywhere, in whatever group
 	}
 	// The process enters its directory as that user; it may pass, not look around.
 	for _, dir := range []string{p.launcher.cfg.RunDir, p.slot.dir} {
 		if err := os.Chmod(dir, 0o711); err != nil {
-			return fmt.Errorf("run as user %q: %w", p.spec.User, err)
+			return err
 		}
-	}
-	if err := os.Chown(p.dir, int(uid), int(gid)); err != nil {
-		return fmt.Errorf("run as user %q: %w", p.spec.User, err)
 	}
 	for _, path := range []string{p.spec.Path, p.dir} {
-		if err := passable(filepath.Dir(path), credential); err != nil {
-			return fmt.Errorf("run as user %q: %w", p.spec.User, err)
+		if err := passable(filepath.Dir(path), who); err != nil {
+			return err
 		}
 	}
-	if _, set := p.spec.Env["HOME"]; !set && u.HomeDir != "" {
-		cmd.Env = append(cmd.Env, "HOME="+u.HomeDir) // of two of a name, the last counts
-	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential}
 	return nil
 }
 
 // passable tells which directory on the way to dir the user cannot pass, by its mode. Access lists
 // that say otherwise are not looked at: they are rare, and the remedy names what to do.
-func passable(dir string, who *syscall.Credential) error {
+func passable(dir string, who *account.Account) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return err
@@ -86,9 +73,9 @@ func passable(dir string, who *syscall.Credential) error {
 		}
 		bit := os.FileMode(0o001)
 		switch {
-		case owner.Uid == who.Uid:
+		case owner.Uid == who.UID:
 			bit = 0o100
-		case owner.Gid == who.Gid || slices.Contains(who.Groups, owner.Gid):
+		case owner.Gid == who.GID || slices.Contains(who.Groups, owner.Gid):
 			bit = 0o010
 		}
 		if info.Mode()&bit == 0 {

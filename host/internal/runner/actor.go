@@ -174,6 +174,7 @@ func (a *actor) launch() (task.Process, error) {
 		Digest:  a.def.Config.Digest,
 		Env:     a.def.Env,
 		User:    a.def.User,
+		Group:   a.def.Group,
 		Limits:  a.def.Limits,
 		Timeout: a.startTimeout(),
 		Drain:   min(a.def.Stop.Drain, drainAlone),

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/taskhost/taskhost/host/internal/task"
 )
@@ -51,6 +53,33 @@ func (r *ring) since(seq uint64) ([]task.Event, bool) {
 		events = append(events, r.events[r.at(s)])
 	}
 	return events, true
+}
+
+func (r *ring) from(at time.Time) ([]task.Event, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	oldest := r.last - uint64(len(r.events))
+	var events []task.Event
+	for s := r.last; s > oldest; s-- {
+		e := r.events[r.at(s)]
+		if e.At.Before(at.Add(-disorder)) {
+			return inOrder(events), true
+		}
+		if !e.At.Before(at) {
+			events = append(events, e)
+		}
+	}
+	return inOrder(events), oldest == r.first
+}
+
+// disorder is how far the time of an event can lie before that of one with a lower sequence: some
+// times are those of a plugin.
+const disorder = time.Minute
+
+// inOrder turns events that were read from the newest back.
+func inOrder(events []task.Event) []task.Event {
+	slices.Reverse(events)
+	return events
 }
 
 func (r *ring) newest() uint64 {

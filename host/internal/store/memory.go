@@ -103,6 +103,9 @@ func (m *Memory) Event(e task.Event) {
 // EventsSince replays; see Events.
 func (m *Memory) EventsSince(seq uint64) ([]task.Event, bool) { return m.events.since(seq) }
 
+// EventsFrom replays from a time on; see Events.
+func (m *Memory) EventsFrom(at time.Time) ([]task.Event, bool) { return m.events.from(at) }
+
 // LastEvent is the sequence of the newest event.
 func (m *Memory) LastEvent() uint64 { return m.events.newest() }
 

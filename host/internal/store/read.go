@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/taskhost/taskhost/host/internal/task"
 )
@@ -193,6 +194,44 @@ func (s *SQLite) EventsSince(seq uint64) ([]task.Event, bool) {
 		return nil, false
 	}
 	return events, true
+}
+
+// EventsFrom replays from a time on; see Events. What has not been written yet is not known.
+func (s *SQLite) EventsFrom(at time.Time) ([]task.Event, bool) {
+	var events []task.Event
+	known, before, below := 0, false, uint64(math.MaxUint64)
+	err := each(context.Background(), s.read, `SELECT record FROM events ORDER BY last_seq DESC LIMIT 0 + ?`, []any{s.opts.Ring + 2}, func(rows *sql.Rows) error {
+		var record []byte
+		if err := rows.Scan(&record); err != nil {
+			return err
+		}
+		some, err := decode[[]task.Event](record)
+		if err != nil {
+			return err
+		}
+		for _, e := range slices.Backward(some) {
+			if e.Seq >= below { // in two rows, see EventsSince
+				continue
+			}
+			below = e.Seq
+			switch known++; {
+			case known > s.opts.Ring:
+				return errTooOld
+			case e.At.Before(at.Add(-disorder)):
+				before = true
+				return errTooOld
+			case !e.At.Before(at):
+				events = append(events, e)
+			}
+		}
+		return nil
+	})
+	if err != nil && err != errTooOld {
+		s.log.Error("cannot replay events", "err", s.fail("events", err))
+		return nil, false
+	}
+	// As long as no more are known than are kept, none has been dropped.
+	return inOrder(events), before || known <= s.opts.Ring
 }
 
 var errTooOld = fmt.Errorf("the events after it are no longer known")

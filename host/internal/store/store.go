@@ -29,6 +29,9 @@ type Events interface {
 	// whole anew. To miss nothing, subscribe to the feed first, replay then, and pass over
 	// what the feed repeats.
 	EventsSince(seq uint64) ([]task.Event, bool)
+	// EventsFrom returns the events that are not older than at, oldest first. It reports false when
+	// some of them are no longer known.
+	EventsFrom(at time.Time) ([]task.Event, bool)
 	// LastEvent is the sequence of the newest event.
 	LastEvent() uint64
 }

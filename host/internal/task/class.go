@@ -49,6 +49,7 @@ var Attributes = []Attribute{
 	{"env", "Env", ClassRestart, "", ""},
 	{"", "EnvKeys", ClassRestart, "", ""},
 	{"user", "User", ClassRestart, "", ""},
+	{"group", "Group", ClassRestart, "", ""},
 	{"limits.memory", "Limits.Memory", ClassRestart, "", ""},
 	{"limits.cpu", "Limits.CPU", ClassRestart, "", ""},
 	{"limits.pids", "Limits.PIDs", ClassRestart, "", ""},

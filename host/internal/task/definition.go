@@ -29,9 +29,10 @@ type Definition struct {
 	Plugin  string            `json:"plugin"`
 	Type    string            `json:"type"`
 	Config  Config            `json:"config"`
-	Env     map[string]string `json:"-"`             // of the plugin process, beside the host's allow-list; may hold secrets
-	EnvKeys []string          `json:"env,omitempty"` // the names in Env, sorted; they are no secret
-	User    string            `json:"user,omitempty"`
+	Env     map[string]string `json:"-"`               // of the plugin process, beside the host's allow-list; may hold secrets
+	EnvKeys []string          `json:"env,omitempty"`   // the names in Env, sorted; they are no secret
+	User    string            `json:"user,omitempty"`  // the account of the process
+	Group   string            `json:"group,omitempty"` // in the place of the account's own
 	Limits  Limits            `json:"limits,omitzero"` // of each plugin process with all that it starts
 
 	Mode       Mode           `json:"mode"`

@@ -24,7 +24,8 @@ type LaunchSpec struct {
 	Path    string            // the verified copy of the binary
 	Digest  string            // sha256 of Path
 	Env     map[string]string // beside the allow-list
-	User    string
+	User    string            // "" is the host's
+	Group   string            // "" is the user's own
 	Limits  Limits
 	Timeout time.Duration // launch and handshake
 	Drain   time.Duration // how long the plugin may drain when the host is gone

@@ -50,6 +50,10 @@ func tell(ctx context.Context, h *task.Host, c Config, _ struct{}) (Tale, error)
 		ended := make(chan struct{})
 		go func() { panic(text) }()
 		<-ended
+	case "config": // with all that it was given
+		ended := make(chan struct{})
+		go func() { panic(fmt.Sprintf("%#v %q", c, c.Token.Reveal())) }()
+		<-ended
 	case "data":
 		if err := h.Publish("told", text); err != nil {
 			return Tale{}, err

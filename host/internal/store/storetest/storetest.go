@@ -682,8 +682,11 @@ func events(t *testing.T, open Open) {
 	if e, ok := s.EventsSince(base); !ok || len(e) != 0 {
 		t.Errorf("EventsSince at the beginning = %v, %v", e, ok)
 	}
+	if e, ok := s.EventsFrom(at(0)); !ok || len(e) != 0 {
+		t.Errorf("EventsFrom at the beginning = %v, %v", e, ok)
+	}
 	for i := range 12 {
-		s.Event(task.Event{At: at(i), Topic: "task", Kind: "state", Task: "a", Text: fmt.Sprint(i)})
+		s.Event(task.Event{At: at(90 * i), Topic: "task", Kind: "state", Task: "a", Text: fmt.Sprint(i)})
 	}
 	soon(t, func() error {
 		mu.Lock()
@@ -706,6 +709,16 @@ func events(t *testing.T, open Open) {
 	for _, gone := range []uint64{0, base, last - 9, last + 1} {
 		if e, ok := s.EventsSince(gone); ok || len(e) != 0 {
 			t.Errorf("EventsSince(%d) = %d events, %v; want a reset", gone, len(e), ok)
+		}
+	}
+	for _, tt := range []struct {
+		from  time.Time
+		n     int
+		whole bool
+	}{{at(90 * 9), 3, true}, {at(90*9 + 1), 2, true}, {at(90 * 12), 0, true}, {at(90 * 4), 8, false}, {at(0), 8, false}, {time.Time{}, 8, false}} {
+		got, whole := s.EventsFrom(tt.from)
+		if len(got) != tt.n || whole != tt.whole || len(got) > 0 && (got[0].Seq != last-uint64(tt.n)+1 || got[tt.n-1].Seq != last) {
+			t.Errorf("EventsFrom(%s) = %+v, %v; want the last %d, %v", tt.from, got, whole, tt.n, tt.whole)
 		}
 	}
 	s.Publish("a", "n", json.RawMessage("1"), at(13))
