@@ -38,7 +38,7 @@ export function changed() {
 }
 
 export const mayAct = () => ["operator", "admin"].includes(state.who?.role) && state.link === "live";
-export const mayPurge = () => state.who?.role === "admin" && state.link === "live";
+export const mayRule = () => state.who?.role === "admin" && state.link === "live";
 
 // ---- what views follow beside the tasks: told of each event, and to begin anew after a gap
 
@@ -142,6 +142,7 @@ async function read() {
 function take(event) {
   if (event.topic === "reset") dirty.all = true;
   if (event.topic === "host") dirty.host = true;
+  if (event.topic === "config") dirty.all = dirty.host = dirty.queues = true;
   if (event.topic === "queue") dirty.queues = true;
   if (event.task) dirty.tasks.add(event.task);
   tellAll(event);
@@ -151,7 +152,7 @@ function take(event) {
 // ---- the connection
 
 const beat = 15000; // how often the host is asked for a sign of life
-const topics = ["task", "run", "slot", "state", "queue", "host", "reset"];
+const topics = ["task", "run", "slot", "state", "queue", "config", "host", "reset"];
 let source = null;
 let beating = null;
 let retry = null;

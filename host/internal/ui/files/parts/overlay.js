@@ -57,7 +57,7 @@ export function closeDialog() {
   changed();
 }
 
-const frame = (d, title, ...inner) =>
+export const frame = (d, title, ...inner) =>
   h("dialog", { key: `${d.kind} ${d.task ?? ""}`, "aria-labelledby": "dialog-title", made: show, on: { close: () => state.dialog === d && closeDialog() } },
     h("h2", { id: "dialog-title" }, title), inner);
 
@@ -65,14 +65,14 @@ function show(el) {
   requestAnimationFrame(() => el.isConnected && !el.open && el.showModal());
 }
 
-const closer = (text = "Leave it") => h("button", { type: "button", on: { click: closeDialog } }, text);
+export const closer = (text = "Leave it") => h("button", { type: "button", on: { click: closeDialog } }, text);
 
 export function dialog() {
   const d = state.dialog;
-  return d && { sure, pause, run, help, message }[d.kind](d);
+  return d && (d.view ?? { sure, pause, run, help, message }[d.kind])(d); // a view may bring a dialog of its own
 }
 
-function submit(act) {
+export function submit(act) {
   return (e) => {
     e.preventDefault();
     act(new FormData(e.currentTarget));
@@ -132,7 +132,7 @@ function message(d) {
 const sheet = [
   ["/", "search the tasks"], ["j  k", "next, previous row"], ["Enter", "open the row"], ["Esc", "close, clear or go back"],
   ["r", "run the row's task now"], ["s", "stop it"], ["c", "cancel what it runs"], ["p", "pause or resume it"],
-  ["g o", "overview"], ["g q", "queues"], ["?", "this sheet"],
+  ["g o", "overview"], ["g q", "queues"], ["g c", "configuration"], ["?", "this sheet"],
 ];
 
 function help(d) {
