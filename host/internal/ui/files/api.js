@@ -56,6 +56,12 @@ export const get = async (path, timeout = 15000) => (await request("GET", path, 
 export const post = (path, body = {}, timeout = 60000, headers = {}) => request("POST", path, body, timeout, headers);
 export const getDated = (path) => request("GET", path, undefined, 10000);
 
+// pageTag tells the page that the host serves now from the one that it served before.
+export async function pageTag() {
+  const res = await fetch(link("ui/"), { cache: "no-store", signal: AbortSignal.timeout(10000) });
+  return res.headers.get("ETag")?.replace(/^W\//, "") ?? "";
+}
+
 export const login = (how) => post("ui/login", { ...how, base: root.pathname });
 export const logout = () => post("ui/logout");
 

@@ -1,6 +1,6 @@
 // The one owner of what the page knows. Views read it; only what the host says changes it.
 
-import { get, getDated, link, path, Problem, login, logout } from "./api.js";
+import { get, getDated, link, pageTag, path, Problem, login, logout } from "./api.js";
 import { setHostTime } from "./format.js";
 
 export const state = {
@@ -12,6 +12,7 @@ export const state = {
   link: "connecting", // live, lost
   lostAt: 0,
   loginError: "",
+  outdated: false, // the host was replaced by one of another version, or with another page
   pending: new Map(), // task → what was asked of it and has not been answered
   notices: [], // results of actions, newest last
   menu: null,
@@ -140,6 +141,7 @@ async function read() {
 }
 
 function take(event) {
+  seen = event.seq;
   if (event.topic === "reset") dirty.all = true;
   if (event.topic === "host") dirty.host = true;
   if (event.topic === "config") dirty.all = dirty.host = dirty.queues = true;
@@ -157,6 +159,8 @@ let source = null;
 let beating = null;
 let retry = null;
 let tries = 0;
+let seen = 0; // the newest event: what comes after it is sent again when the connection was lost
+let knownAs = null;
 
 // connect finds out who looks at the page, reads everything and follows what changes. It tries until it can.
 export async function connect() {
@@ -166,9 +170,12 @@ export async function connect() {
     const answer = await getDated("v1/whoami");
     setHostTime(answer.date);
     state.who = answer.value;
+    if (knownAs !== state.who.name) forget();
+    knownAs = state.who.name;
     state.loginError = "";
     open();
     await loadAll();
+    await compare();
     tries = 0;
     state.link = "live";
     state.lostAt = 0;
@@ -179,9 +186,23 @@ export async function connect() {
   changed();
 }
 
+let first = null; // the host as it was when this page was loaded
+
+async function compare() {
+  const is = { tag: await pageTag(), version: state.host.version };
+  first ??= is;
+  state.outdated = is.tag !== first.tag || is.version !== first.version;
+}
+
+// forget lets go of what the last person has seen.
+function forget() {
+  seen = 0;
+  tellAll({ topic: "left" });
+}
+
 function open() {
   close();
-  const one = new EventSource(link("v1/events"));
+  const one = new EventSource(link(seen ? `v1/events?last_event_id=${seen}` : "v1/events"));
   source = one;
   for (const topic of topics) one.addEventListener(topic, (e) => take(JSON.parse(e.data)));
   one.onerror = () => {
@@ -262,6 +283,7 @@ export async function leave() {
   await logout().catch(() => {});
   close();
   signedOut();
+  knownAs = null;
   state.tasks = new Map();
   state.queues = [];
   state.host = null;
