@@ -344,6 +344,14 @@ func (st *state) backfill(c task.Command, now time.Time) error {
 	return nil
 }
 
+// byWhom is who asks for it, and why.
+func byWhom(c task.Command) string {
+	if c.Reason == "" {
+		return "by " + c.Actor
+	}
+	return "by " + c.Actor + ": " + c.Reason
+}
+
 func (st *state) pause(c task.Command, now time.Time) error {
 	if !c.Until.IsZero() && !c.Until.After(now) {
 		return &task.Error{Code: task.CodeInvalid, Detail: "until lies in the past", Remedy: "give a later time, or none"}
@@ -354,6 +362,7 @@ func (st *state) pause(c task.Command, now time.Time) error {
 	o := st.overrides
 	o.Paused = commandOf(c).override(now)
 	st.keepOverrides(o)
+	st.tell("task", "paused", "", byWhom(c), now)
 	return nil
 }
 
@@ -365,6 +374,7 @@ func (st *state) resume(c task.Command, now time.Time) error {
 	o := st.overrides
 	o.Paused = nil
 	st.keepOverrides(o)
+	st.tell("task", "resumed", "", byWhom(c), now)
 	if c.CatchUp {
 		st.catchUp(pause.At, now)
 	}

@@ -6,10 +6,13 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"io"
 	"io/fs"
+	"maps"
 	"mime"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -43,8 +46,23 @@ var files = sync.OnceValue(func() map[string]*file {
 	if err != nil {
 		panic("ui: the embedded files cannot be read: " + err.Error())
 	}
+	all[first].tag = tagOf(all)
 	return all
 })
+
+// first is the file that everything else hangs on. Its tag stands for the whole page: by it an open page knows that the
+// host has been replaced by one that serves another.
+const first = "index.html"
+
+func tagOf(all map[string]*file) string {
+	sum := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		io.WriteString(sum, name+" "+all[name].tag+"\n") // a hash takes everything
+	}
+	return quoted(sum.Sum(nil))
+}
+
+func quoted(sum []byte) string { return `"` + hex.EncodeToString(sum[:8]) + `"` }
 
 // media is fixed here: the tables of the machine may say otherwise.
 var media = map[string]string{
@@ -57,7 +75,7 @@ var media = map[string]string{
 func newFile(name string, data []byte) *file {
 	sum := sha256.Sum256(data)
 	return &file{
-		media: media[path.Ext(name)], tag: `"` + hex.EncodeToString(sum[:8]) + `"`, plain: data,
+		media: media[path.Ext(name)], tag: quoted(sum[:]), plain: data,
 		zipped: sync.OnceValue(func() []byte { return zip(data) }),
 	}
 }
@@ -74,7 +92,7 @@ func zip(data []byte) []byte {
 // may keep it, and ask each time whether it is still the same.
 func (p *Page) ServeFile(w http.ResponseWriter, r *http.Request, name string) bool {
 	if name == "" {
-		name = "index.html"
+		name = first
 	}
 	f, ok := p.files[name]
 	if !ok {

@@ -9,6 +9,7 @@ export class Problem extends Error {
     this.code = body.code;
     this.remedy = body.remedy;
     this.errors = body.errors ?? [];
+    this.diagnostics = body.diagnostics ?? [];
   }
 
   // text is all that a person needs to know.
@@ -26,13 +27,13 @@ export class Unreachable extends Error {
 
 export const link = (path) => new URL(path, root).href;
 
-async function request(method, path, body, timeout) {
+async function request(method, path, body, timeout, headers = {}) {
   let res;
   try {
     res = await fetch(link(path), {
       method,
       credentials: "same-origin",
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      headers: body === undefined ? headers : { "Content-Type": "application/json", ...headers },
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: AbortSignal.timeout(timeout),
     });
@@ -52,8 +53,14 @@ async function request(method, path, body, timeout) {
 }
 
 export const get = async (path, timeout = 15000) => (await request("GET", path, undefined, timeout)).value;
-export const post = (path, body = {}, timeout = 60000) => request("POST", path, body, timeout);
+export const post = (path, body = {}, timeout = 60000, headers = {}) => request("POST", path, body, timeout, headers);
 export const getDated = (path) => request("GET", path, undefined, 10000);
+
+// pageTag tells the page that the host serves now from the one that it served before.
+export async function pageTag() {
+  const res = await fetch(link("ui/"), { cache: "no-store", signal: AbortSignal.timeout(10000) });
+  return res.headers.get("ETag")?.replace(/^W\//, "") ?? "";
+}
 
 export const login = (how) => post("ui/login", { ...how, base: root.pathname });
 export const logout = () => post("ui/logout");

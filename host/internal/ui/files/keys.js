@@ -6,6 +6,7 @@ import { shortcut } from "./parts/actions.js";
 import { closeDialog, closeMenu } from "./parts/overlay.js";
 
 const setting = "taskhost.keys";
+const lists = ["queues", "plugins"]; // views that one of theirs goes back to
 let leader = false;
 
 export const keysOn = () => localStorage.getItem(setting) !== "off";
@@ -31,13 +32,13 @@ function escape(e) {
       e.target.value = "";
       setQuery({ q: "" });
     } else e.target.blur();
-  } else if (route().parts.length) go(route().parts[0] === "queues" && route().parts.length > 1 ? to("queues") : to());
+  } else if (route().parts.length) go(lists.includes(route().parts[0]) && route().parts.length > 1 ? to(route().parts[0]) : to());
 }
 
 function single(key, target) {
   if (leader) {
     leader = false;
-    const where = { o: to(), q: to("queues") }[key];
+    const where = { o: to(), q: to("queues"), c: to("config"), l: to("plugins"), e: to("events") }[key];
     if (where) go(where);
     return Boolean(where);
   }

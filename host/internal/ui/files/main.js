@@ -13,6 +13,9 @@ import { overview } from "./views/overview.js";
 import { task } from "./views/task.js";
 import { run } from "./views/run.js";
 import { queue, queues } from "./views/queues.js";
+import { configuration } from "./views/config.js";
+import { plugin, plugins } from "./views/plugins.js";
+import { audit, eventsView } from "./views/events.js";
 
 const app = document.getElementById("app");
 
@@ -21,6 +24,10 @@ function view() {
   if (parts[0] === "tasks" && parts.length === 2) return task(parts[1]);
   if (parts[0] === "runs" && parts.length === 2) return run(parts[1]);
   if (parts[0] === "queues") return parts.length === 2 ? queue(parts[1]) : queues();
+  if (parts[0] === "config") return configuration();
+  if (parts[0] === "plugins") return parts.length === 2 ? plugin(parts[1]) : plugins();
+  if (parts[0] === "events") return eventsView();
+  if (parts[0] === "audit") return audit();
   release();
   return overview();
 }
@@ -34,7 +41,9 @@ function header() {
     h("a", { class: "skip", href: location.hash || "#/", on: { click: (e) => { e.preventDefault(); document.getElementById("main")?.focus(); } } }, "skip to the content"),
     h("a", { class: "brand", href: to() }, h("img", { src: "./icon.svg", alt: "", width: 22, height: 22 }), "taskhost"),
     h("nav", { "aria-label": "views" }, tab(to(), "Tasks", !parts.length || parts[0] === "tasks" || parts[0] === "runs"),
-      tab(to("queues"), ["Queues", dead > 0 && h("span", { class: "badge", title: "dead letters" }, dead)], parts[0] === "queues")),
+      tab(to("queues"), ["Queues", dead > 0 && h("span", { class: "badge", title: "dead letters" }, dead)], parts[0] === "queues"),
+      tab(to("plugins"), "Plugins", parts[0] === "plugins"), tab(to("config"), "Configuration", parts[0] === "config"),
+      tab(to("events"), "Events", parts[0] === "events" || parts[0] === "audit")),
     h("span", { class: "spacer" }),
     host && h("span", { class: "faint host" }, `${host.version} · generation ${host.generation}`, host.state !== "running" && h("b", { class: "chip" }, host.state)),
     state.who && h("span", { class: "faint who", title: `role ${state.who.role}` }, `${state.who.name}`),
@@ -47,6 +56,10 @@ function banner() {
   if (state.link === "lost" && state.lostAt) {
     return h("p", { class: "banner bad", role: "alert" }, "Connection lost. What you see is ",
       h("b", { tick: () => `${since(new Date(state.lostAt).toISOString())} old` }), "; trying again…");
+  }
+  if (state.outdated) {
+    return h("p", { class: "banner warn", role: "alert" }, `The host was replaced by version ${state.host.version}; this page came with the one before. `,
+      h("button", { type: "button", on: { click: () => location.reload() } }, "Reload the page"));
   }
   const reasons = state.host?.health?.status === "degraded" ? state.host.health.reasons ?? [] : [];
   return reasons.length ? h("p", { class: "banner warn", role: "alert" }, reasons.map((r) => r.text).join("; ")) : null;
@@ -78,7 +91,7 @@ function draw() {
 function title() {
   const { parts } = route();
   const bad = [...state.tasks.values()].filter((t) => t.state === "failed" || t.state === "crash_loop").length;
-  const place = parts[1] ?? (parts[0] === "queues" ? "queues" : "");
+  const place = parts[1] ?? (["queues", "config", "plugins", "events", "audit"].includes(parts[0]) ? parts[0] : "");
   return [bad ? `${bad} failed` : "", place, "taskhost"].filter(Boolean).join(" · ");
 }
 

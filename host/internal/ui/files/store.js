@@ -1,6 +1,6 @@
 // The one owner of what the page knows. Views read it; only what the host says changes it.
 
-import { get, getDated, link, path, Problem, login, logout } from "./api.js";
+import { get, getDated, link, pageTag, path, Problem, login, logout } from "./api.js";
 import { setHostTime } from "./format.js";
 
 export const state = {
@@ -12,6 +12,7 @@ export const state = {
   link: "connecting", // live, lost
   lostAt: 0,
   loginError: "",
+  outdated: false, // the host was replaced by one of another version, or with another page
   pending: new Map(), // task → what was asked of it and has not been answered
   notices: [], // results of actions, newest last
   menu: null,
@@ -38,7 +39,7 @@ export function changed() {
 }
 
 export const mayAct = () => ["operator", "admin"].includes(state.who?.role) && state.link === "live";
-export const mayPurge = () => state.who?.role === "admin" && state.link === "live";
+export const mayRule = () => state.who?.role === "admin" && state.link === "live";
 
 // ---- what views follow beside the tasks: told of each event, and to begin anew after a gap
 
@@ -140,8 +141,10 @@ async function read() {
 }
 
 function take(event) {
+  seen = event.seq;
   if (event.topic === "reset") dirty.all = true;
   if (event.topic === "host") dirty.host = true;
+  if (event.topic === "config") dirty.all = dirty.host = dirty.queues = true;
   if (event.topic === "queue") dirty.queues = true;
   if (event.task) dirty.tasks.add(event.task);
   tellAll(event);
@@ -151,11 +154,13 @@ function take(event) {
 // ---- the connection
 
 const beat = 15000; // how often the host is asked for a sign of life
-const topics = ["task", "run", "slot", "state", "queue", "host", "reset"];
+const topics = ["task", "run", "slot", "state", "queue", "config", "host", "reset"];
 let source = null;
 let beating = null;
 let retry = null;
 let tries = 0;
+let seen = 0; // the newest event: what comes after it is sent again when the connection was lost
+let knownAs = null;
 
 // connect finds out who looks at the page, reads everything and follows what changes. It tries until it can.
 export async function connect() {
@@ -165,9 +170,12 @@ export async function connect() {
     const answer = await getDated("v1/whoami");
     setHostTime(answer.date);
     state.who = answer.value;
+    if (knownAs !== state.who.name) forget();
+    knownAs = state.who.name;
     state.loginError = "";
     open();
     await loadAll();
+    await compare();
     tries = 0;
     state.link = "live";
     state.lostAt = 0;
@@ -178,9 +186,23 @@ export async function connect() {
   changed();
 }
 
+let first = null; // the host as it was when this page was loaded
+
+async function compare() {
+  const is = { tag: await pageTag(), version: state.host.version };
+  first ??= is;
+  state.outdated = is.tag !== first.tag || is.version !== first.version;
+}
+
+// forget lets go of what the last person has seen.
+function forget() {
+  seen = 0;
+  tellAll({ topic: "left" });
+}
+
 function open() {
   close();
-  const one = new EventSource(link("v1/events"));
+  const one = new EventSource(link(seen ? `v1/events?last_event_id=${seen}` : "v1/events"));
   source = one;
   for (const topic of topics) one.addEventListener(topic, (e) => take(JSON.parse(e.data)));
   one.onerror = () => {
@@ -261,6 +283,7 @@ export async function leave() {
   await logout().catch(() => {});
   close();
   signedOut();
+  knownAs = null;
   state.tasks = new Map();
   state.queues = [];
   state.host = null;

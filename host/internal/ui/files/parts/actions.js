@@ -5,6 +5,7 @@ import { path, post } from "../api.js";
 import { changed, mayAct, notice, soil, state } from "../store.js";
 import { length, until } from "../format.js";
 import { words } from "./state.js";
+import { openRun } from "./input.js";
 
 const patience = "10s"; // how long an action waits for its end before it says that it goes on
 
@@ -80,10 +81,6 @@ const restart = (t) => sure(t, `Restart ${t.name}?`, "What runs is drained, then
 
 export const openPause = (t) => {
   state.dialog = { kind: "pause", task: t.name };
-  changed();
-};
-export const openRun = (t) => {
-  state.dialog = { kind: "run", task: t.name, text: "", error: "" };
   changed();
 };
 

@@ -3,7 +3,8 @@
 import { h } from "../dom.js";
 import { post, path } from "../api.js";
 import { changed, dismiss, notice, state } from "../store.js";
-import { ask, runNow, verbs } from "./actions.js";
+import { count } from "../format.js";
+import { ask, verbs } from "./actions.js";
 import { keysOn, setKeysOn } from "../keys.js";
 
 export function closeMenu() {
@@ -57,7 +58,7 @@ export function closeDialog() {
   changed();
 }
 
-const frame = (d, title, ...inner) =>
+export const frame = (d, title, ...inner) =>
   h("dialog", { key: `${d.kind} ${d.task ?? ""}`, "aria-labelledby": "dialog-title", made: show, on: { close: () => state.dialog === d && closeDialog() } },
     h("h2", { id: "dialog-title" }, title), inner);
 
@@ -65,14 +66,14 @@ function show(el) {
   requestAnimationFrame(() => el.isConnected && !el.open && el.showModal());
 }
 
-const closer = (text = "Leave it") => h("button", { type: "button", on: { click: closeDialog } }, text);
+export const closer = (text = "Leave it") => h("button", { type: "button", on: { click: closeDialog } }, text);
 
 export function dialog() {
   const d = state.dialog;
-  return d && { sure, pause, run, help, message }[d.kind](d);
+  return d && (d.view ?? { sure, pause, help, message }[d.kind])(d); // a view may bring a dialog of its own
 }
 
-function submit(act) {
+export function submit(act) {
   return (e) => {
     e.preventDefault();
     act(new FormData(e.currentTarget));
@@ -101,30 +102,6 @@ function pause(d) {
       h("div", { class: "choices" }, closer(), h("button", { type: "submit" }, "Pause"))));
 }
 
-function run(d) {
-  const act = async (form) => {
-    const text = String(form.get("input")).trim();
-    const body = { reason: form.get("reason") };
-    try {
-      if (text) body.input = JSON.parse(text);
-    } catch (err) {
-      d.error = `the input is no JSON: ${err.message}`;
-      changed();
-      return;
-    }
-    const err = await runNow(d.task, body);
-    if (err) d.error = err.text ?? err.message;
-    else closeDialog();
-    changed();
-  };
-  return frame(d, `Run ${d.task} now`,
-    h("form", { on: { submit: submit(act) } },
-      h("label", {}, "Input, as JSON (may stay empty)", h("textarea", { name: "input", rows: 6, spellcheck: "false", autofocus: true })),
-      h("label", {}, "Why", h("input", { name: "reason", maxlength: 200, autocomplete: "off" })),
-      h("p", { class: "error", role: "alert" }, d.error),
-      h("div", { class: "choices" }, closer(), h("button", { type: "submit" }, "Run now"))));
-}
-
 function message(d) {
   return frame(d, d.title, h("pre", { tabindex: "0" }, d.text), h("div", { class: "choices" }, closer("Close")));
 }
@@ -132,7 +109,7 @@ function message(d) {
 const sheet = [
   ["/", "search the tasks"], ["j  k", "next, previous row"], ["Enter", "open the row"], ["Esc", "close, clear or go back"],
   ["r", "run the row's task now"], ["s", "stop it"], ["c", "cancel what it runs"], ["p", "pause or resume it"],
-  ["g o", "overview"], ["g q", "queues"], ["?", "this sheet"],
+  ["g o", "overview"], ["g q", "queues"], ["g l", "plugins"], ["g c", "configuration"], ["g e", "events"], ["?", "this sheet"],
 ];
 
 function help(d) {
@@ -148,6 +125,29 @@ export const notices = () =>
   h("div", { class: "notices", role: "status", "aria-live": "polite" }, state.notices.map((n) =>
     h("div", { key: n.id, class: n.bad ? "notice bad" : "notice" }, h("span", {}, n.text),
       h("button", { type: "button", "aria-label": "dismiss", on: { click: () => dismiss(n.id) } }, "×"))));
+
+// askPurge wants the queue's name before anything is deleted.
+export function askPurge(q, dead, done) {
+  const what = dead ? count(q.dead_letters, "dead letter") : count(q.depth, "message");
+  const view = (d) => frame(d, `Delete ${what} of ${q.name}?`, h("p", {}, "They are deleted for good. Nobody can bring them back."),
+    h("form", { on: { submit: submit((form) => purge(d, form.get("confirm"))) } },
+      h("label", {}, `Write ${q.name} to confirm`, h("input", { name: "confirm", autofocus: true, autocomplete: "off", spellcheck: "false" })),
+      h("p", { class: "error", role: "alert" }, d.error),
+      h("div", { class: "choices" }, closer(), h("button", { type: "submit", class: "hard" }, "Delete"))));
+  const purge = async (d, confirm) => {
+    try {
+      const { value } = await post(path`v1/queues/${q.name}/purge`, { confirm, dead_letters: dead });
+      closeDialog();
+      notice(`${q.name}: ${count(value.purged, dead ? "dead letter" : "message")} deleted`);
+      done();
+    } catch (err) {
+      d.error = err.text ?? err.message;
+      changed();
+    }
+  };
+  state.dialog = { kind: "purge", task: q.name, view, error: "" };
+  changed();
+}
 
 // redrive makes dead letters messages again.
 export async function redrive(queue, body) {

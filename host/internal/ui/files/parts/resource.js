@@ -21,11 +21,12 @@ export function release() {
   open = null;
 }
 
-// resource reads with load; wants says which events make it old.
-export function resource(load, wants) {
+// resource reads with load; wants says which events make it old. What changes without an event is read every so many ms.
+export function resource(load, wants, every) {
   const one = { value: null, error: null };
   let stop = null;
   let timer = null;
+  let clock = null;
   let gone = false;
   const read = async () => {
     try {
@@ -47,11 +48,13 @@ export function resource(load, wants) {
     stop = follow((e) => {
       if (e.topic === "reset" || wants?.(e)) one.again(pause);
     });
+    if (every) clock = setInterval(() => document.hidden || one.again(), every);
     one.again();
   };
   one.stop = () => {
     gone = true;
     clearTimeout(timer);
+    clearInterval(clock);
     stop?.();
   };
   return one;

@@ -2,11 +2,11 @@
 
 import { h } from "../dom.js";
 import { get, path } from "../api.js";
-import { changed, mayAct, state } from "../store.js";
+import { changed, mayAct, mayRule, state } from "../store.js";
 import { to } from "../router.js";
 import { ago, bytes, count, length, stamp } from "../format.js";
 import { resource, resources, release } from "../parts/resource.js";
-import { redrive } from "../parts/overlay.js";
+import { askPurge, redrive } from "../parts/overlay.js";
 
 const rate = (n) => (n ? `${n < 10 ? n.toFixed(1) : Math.round(n)}/s` : "–");
 const full = (q) => q.bounds.max_messages > 0 && h("progress", { max: q.bounds.max_messages, value: Math.min(q.depth, q.bounds.max_messages), "aria-label": `${q.depth} of ${q.bounds.max_messages} messages` });
@@ -49,10 +49,13 @@ export function queue(name) {
   return h("main", { key: `queue ${name}`, id: "main", class: "task", tabindex: "-1" },
     h("div", { class: "title" }, h("div", {}, h("h1", {}, name), h("p", { class: "faint" }, q.description))),
     h("div", { class: "columns" },
-      h("div", { class: "column" }, facts(q), list("Messages", of.messages, (m) => messageRow(m))),
-      h("div", { class: "column" }, list("Dead letters", of.dead, (m) => deadRow(name, m, of), mayAct() && q.dead_letters > 0 &&
-        h("button", { type: "button", on: { click: () => askAll(q, of) } }, "Redrive all")))));
+      h("div", { class: "column" }, facts(q), list("Messages", of.messages, (m) => messageRow(m), purgeButton(q, false, of))),
+      h("div", { class: "column" }, list("Dead letters", of.dead, (m) => deadRow(name, m, of), [
+        mayAct() && q.dead_letters > 0 && h("button", { type: "button", on: { click: () => askAll(q, of) } }, "Redrive all"), purgeButton(q, true, of)]))));
 }
+
+const purgeButton = (q, dead, of) => mayRule() && (dead ? q.dead_letters : q.depth) > 0 &&
+  h("button", { type: "button", class: "hard", on: { click: () => askPurge(q, dead, () => { of.messages.again(); of.dead.again(); }) } }, dead ? "Purge dead letters…" : "Purge…");
 
 const fact = (name, ...value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
 

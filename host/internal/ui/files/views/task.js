@@ -2,7 +2,7 @@
 
 import { h } from "../dom.js";
 import { get, path } from "../api.js";
-import { soil, state } from "../store.js";
+import { mayAct, soil, state } from "../store.js";
 import { go, route, setQuery, to } from "../router.js";
 import { ago, clock, count, length, scheduleWords, since, stamp, until, viewerZone } from "../format.js";
 import { outcomeMark, stateMark, tones, words } from "../parts/state.js";
@@ -11,6 +11,7 @@ import { buttons, ladder } from "../parts/actions.js";
 import { resource, resources } from "../parts/resource.js";
 import { liveLog, logView } from "../parts/log.js";
 import { published, stateTable } from "../parts/spark.js";
+import { methodsCard, typeOf } from "../parts/input.js";
 import { progress } from "./overview.js";
 
 const page = 25;
@@ -22,6 +23,7 @@ function parts(name) {
     runs: resource(() => readRuns(name), (e) => mine(e) && e.topic === "run" && e.kind !== "progress"),
     slots: resource(() => get(path`v1/tasks/${name}/schedule` + "?limit=5"), (e) => mine(e) && ["task", "slot", "run"].includes(e.topic)),
     state: published(name),
+    type: resource(() => (state.tasks.has(name) ? typeOf(state.tasks.get(name)) : null), (e) => e.topic === "config"),
     log: liveLog(path`v1/tasks/${name}/logs`, true),
   };
 }
@@ -48,7 +50,7 @@ export function task(name) {
     why(t),
     h("div", { class: "columns" },
       h("div", { class: "column" }, facts(t, of), bigStrip(t), runsCard(name, of)),
-      h("div", { class: "column" }, logView(of.log, name), stateTable(of.state), processes(t), config(t))));
+      h("div", { class: "column" }, logView(of.log, name), stateTable(of.state), methodsCard(t, of.type.value, mayAct()), processes(t), config(t))));
 }
 
 function missing(name, of) {
