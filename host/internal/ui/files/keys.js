@@ -37,7 +37,7 @@ function escape(e) {
 function single(key, target) {
   if (leader) {
     leader = false;
-    const where = { o: to(), q: to("queues") }[key];
+    const where = { o: to(), q: to("queues"), p: to("pipeline") }[key];
     if (where) go(where);
     return Boolean(where);
   }

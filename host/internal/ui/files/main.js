@@ -13,6 +13,7 @@ import { overview } from "./views/overview.js";
 import { task } from "./views/task.js";
 import { run } from "./views/run.js";
 import { queue, queues } from "./views/queues.js";
+import { pipeline } from "./views/pipeline.js";
 
 const app = document.getElementById("app");
 
@@ -21,6 +22,7 @@ function view() {
   if (parts[0] === "tasks" && parts.length === 2) return task(parts[1]);
   if (parts[0] === "runs" && parts.length === 2) return run(parts[1]);
   if (parts[0] === "queues") return parts.length === 2 ? queue(parts[1]) : queues();
+  if (parts[0] === "pipeline") return pipeline();
   release();
   return overview();
 }
@@ -34,7 +36,8 @@ function header() {
     h("a", { class: "skip", href: location.hash || "#/", on: { click: (e) => { e.preventDefault(); document.getElementById("main")?.focus(); } } }, "skip to the content"),
     h("a", { class: "brand", href: to() }, h("img", { src: "./icon.svg", alt: "", width: 22, height: 22 }), "taskhost"),
     h("nav", { "aria-label": "views" }, tab(to(), "Tasks", !parts.length || parts[0] === "tasks" || parts[0] === "runs"),
-      tab(to("queues"), ["Queues", dead > 0 && h("span", { class: "badge", title: "dead letters" }, dead)], parts[0] === "queues")),
+      tab(to("queues"), ["Queues", dead > 0 && h("span", { class: "badge", title: "dead letters" }, dead)], parts[0] === "queues"),
+      tab(to("pipeline"), "Pipeline", parts[0] === "pipeline")),
     h("span", { class: "spacer" }),
     host && h("span", { class: "faint host" }, `${host.version} · generation ${host.generation}`, host.state !== "running" && h("b", { class: "chip" }, host.state)),
     state.who && h("span", { class: "faint who", title: `role ${state.who.role}` }, `${state.who.name}`),
@@ -78,7 +81,7 @@ function draw() {
 function title() {
   const { parts } = route();
   const bad = [...state.tasks.values()].filter((t) => t.state === "failed" || t.state === "crash_loop").length;
-  const place = parts[1] ?? (parts[0] === "queues" ? "queues" : "");
+  const place = parts[1] ?? parts[0] ?? "";
   return [bad ? `${bad} failed` : "", place, "taskhost"].filter(Boolean).join(" · ");
 }
 

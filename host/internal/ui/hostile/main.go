@@ -21,6 +21,8 @@ func main() {
 	task.Serve(task.Plugin{Name: "hostile", Version: "1.0.0", Types: []task.Type{
 		task.Continuous("live", live),
 		task.Job("work", work),
+		task.Continuous("deaf", deaf),
+		task.Consumer("handle", handle, task.Output[parcel]("out", "nothing yet")),
 	}})
 }
 
