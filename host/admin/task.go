@@ -18,6 +18,8 @@ type Task struct {
 	TimeZone    string            `json:"time_zone,omitempty"` // IANA name, of a cron
 	Groups      []string          `json:"groups,omitempty"`
 	DependsOn   []Dependency      `json:"depends_on,omitempty"`
+	AfterRun    []AfterRun        `json:"after_run,omitempty"`
+	Consumes    string            `json:"consumes,omitempty"` // the queue whose messages it handles
 	Stop        Ladder            `json:"stop_ladder"`
 	Config      json.RawMessage   `json:"config,omitempty"` // of the plugin; secrets redacted; only with one task
 	Generation  int               `json:"generation"`
@@ -46,6 +48,12 @@ type Task struct {
 type Dependency struct {
 	Task      string `json:"task"`
 	Condition string `json:"condition"`
+}
+
+// AfterRun has a task run after the runs of another that ended with one of Outcomes.
+type AfterRun struct {
+	Task     string   `json:"task"` // or a block: then all its instances
+	Outcomes []string `json:"outcomes"`
 }
 
 // Ladder holds how long each stage of a stop may take before the next begins.

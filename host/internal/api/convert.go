@@ -26,6 +26,16 @@ func taskOf(d task.Definition, s task.Status, published map[string]task.Publishe
 	for _, dep := range d.DependsOn {
 		t.DependsOn = append(t.DependsOn, admin.Dependency{Task: dep.Task, Condition: string(dep.Condition)})
 	}
+	for _, after := range d.AfterRun {
+		one := admin.AfterRun{Task: after.Task, Outcomes: []string{}}
+		for _, o := range after.Outcomes {
+			one.Outcomes = append(one.Outcomes, string(o))
+		}
+		t.AfterRun = append(t.AfterRun, one)
+	}
+	if d.Consume != nil {
+		t.Consumes = d.Consume.Queue
+	}
 	for _, r := range s.Running {
 		t.Running = append(t.Running, r.ID)
 		t.Runs = append(t.Runs, runOf(r, now))

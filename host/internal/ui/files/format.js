@@ -28,7 +28,7 @@ function two(s, big, bigName, small, smallName) {
   return b ? `${a} ${bigName} ${b} ${smallName}` : `${a} ${bigName}`;
 }
 
-const whole = (seconds) => length(Math.max(0, Math.round(seconds)) || 0.0001).replace("100 µs", "0 s");
+export const whole = (seconds) => length(Math.max(0, Math.round(seconds)) || 0.0001).replace("100 µs", "0 s");
 
 export const ago = (text) => (text ? `${whole((now() - ms(text)) / 1000)} ago` : "");
 export const since = (text) => (text ? whole((now() - ms(text)) / 1000) : "");

@@ -38,7 +38,7 @@ function escape(e) {
 function single(key, target) {
   if (leader) {
     leader = false;
-    const where = { o: to(), q: to("queues"), c: to("config"), l: to("plugins"), e: to("events") }[key];
+    const where = { o: to(), q: to("queues"), p: to("pipeline"), c: to("config"), l: to("plugins"), e: to("events") }[key];
     if (where) go(where);
     return Boolean(where);
   }

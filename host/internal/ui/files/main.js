@@ -16,6 +16,7 @@ import { queue, queues } from "./views/queues.js";
 import { configuration } from "./views/config.js";
 import { plugin, plugins } from "./views/plugins.js";
 import { audit, eventsView } from "./views/events.js";
+import { pipeline } from "./views/pipeline.js";
 
 const app = document.getElementById("app");
 
@@ -28,6 +29,7 @@ function view() {
   if (parts[0] === "plugins") return parts.length === 2 ? plugin(parts[1]) : plugins();
   if (parts[0] === "events") return eventsView();
   if (parts[0] === "audit") return audit();
+  if (parts[0] === "pipeline") return pipeline();
   release();
   return overview();
 }
@@ -42,8 +44,8 @@ function header() {
     h("a", { class: "brand", href: to() }, h("img", { src: "./icon.svg", alt: "", width: 22, height: 22 }), "taskhost"),
     h("nav", { "aria-label": "views" }, tab(to(), "Tasks", !parts.length || parts[0] === "tasks" || parts[0] === "runs"),
       tab(to("queues"), ["Queues", dead > 0 && h("span", { class: "badge", title: "dead letters" }, dead)], parts[0] === "queues"),
-      tab(to("plugins"), "Plugins", parts[0] === "plugins"), tab(to("config"), "Configuration", parts[0] === "config"),
-      tab(to("events"), "Events", parts[0] === "events" || parts[0] === "audit")),
+      tab(to("pipeline"), "Pipeline", parts[0] === "pipeline"), tab(to("plugins"), "Plugins", parts[0] === "plugins"),
+      tab(to("config"), "Configuration", parts[0] === "config"), tab(to("events"), "Events", parts[0] === "events" || parts[0] === "audit")),
     h("span", { class: "spacer" }),
     host && h("span", { class: "faint host" }, `${host.version} · generation ${host.generation}`, host.state !== "running" && h("b", { class: "chip" }, host.state)),
     state.who && h("span", { class: "faint who", title: `role ${state.who.role}` }, `${state.who.name}`),
@@ -91,7 +93,7 @@ function draw() {
 function title() {
   const { parts } = route();
   const bad = [...state.tasks.values()].filter((t) => t.state === "failed" || t.state === "crash_loop").length;
-  const place = parts[1] ?? (["queues", "config", "plugins", "events", "audit"].includes(parts[0]) ? parts[0] : "");
+  const place = parts[1] ?? parts[0] ?? "";
   return [bad ? `${bad} failed` : "", place, "taskhost"].filter(Boolean).join(" · ");
 }
 

@@ -22,6 +22,8 @@ func main() {
 		task.Continuous("live", live),
 		task.Job("work", work),
 		task.Job("order", place, task.Doc(markup)),
+		task.Continuous("deaf", deaf),
+		task.Consumer("handle", handle, task.Output[parcel]("out", "nothing yet")),
 	}})
 }
 
