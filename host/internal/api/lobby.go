@@ -9,14 +9,15 @@ import (
 
 const (
 	mostGuests = 2048             // connections of a listener at a time
-	graceTime  = time.Second      // that a connection without a request has before it makes room for another one
+	graceTime  = time.Second      // that a connection has between two requests before it makes room for another one
 	writeTime  = 10 * time.Second // to take a part of an answer
 	unread     = 128 << 10        // bytes of answers that the kernel keeps for a caller who does not read
 )
 
 // A lobby bounds the connections of a listener, so that no crowd takes the host's memory and descriptors. When it is full the
-// next one waits until another leaves, or takes the place of the one that has been without a request for longest: so
-// connections that do nothing keep nobody out. Those whose request is being answered stay.
+// next one waits until another leaves, or takes the place of the one that rests for longest after its last request: so
+// connections that are kept keep nobody out. Those whose request is being answered stay, and so do new ones, which the
+// server itself cuts when they do not ask in time: a host that comes late must not cut who has asked.
 type lobby struct {
 	net.Listener
 	most      int
@@ -24,7 +25,7 @@ type lobby struct {
 
 	mu      sync.Mutex
 	held    int
-	resting linked.List   // *guest without a request, the one that rests for longest first
+	resting linked.List   // *guest between two requests, the one that rests for longest first
 	room    chan struct{} // somebody left
 	end     sync.Once
 	closed  chan struct{}
@@ -82,13 +83,11 @@ func (l *lobby) enter(c net.Conn) (*guest, time.Duration) {
 	if c, ok := c.(interface{ SetWriteBuffer(int) error }); ok {
 		_ = c.SetWriteBuffer(unread) // when it cannot be set the kernel's own bound holds
 	}
-	g := &guest{Conn: c, lobby: l}
 	l.held++
-	l.rest(g)
-	return g, 0
+	return &guest{Conn: c, lobby: l}, 0
 }
 
-// rest puts g last among those without a request. The lock is held.
+// rest puts g last among those that rest. The lock is held.
 func (l *lobby) rest(g *guest) {
 	if !g.gone {
 		g.since = time.Now()
@@ -96,7 +95,7 @@ func (l *lobby) rest(g *guest) {
 	}
 }
 
-// rise takes g away from those without a request. The lock is held.
+// rise takes g away from those that rest. The lock is held.
 func (l *lobby) rise(g *guest) {
 	if g.resting != nil {
 		l.resting.Remove(g.resting)
@@ -131,7 +130,7 @@ type guest struct {
 
 	// the lobby's lock guards these
 	gone    bool
-	resting *linked.Element // nil while a request is being answered
+	resting *linked.Element // nil before the first request, and while one is being answered
 	since   time.Time       // when it began to rest
 }
 

@@ -44,8 +44,11 @@ func (a *API) place(who Identity) (give func(), err error) {
 	return func() { a.shares.give(who.key()); a.streams.give() }, nil
 }
 
-// write sends one part at once.
+// write sends one part at once; an empty one is none.
 func (s *stream) write(data []byte) error {
+	if len(data) == 0 {
+		return nil
+	}
 	if _, err := s.w.Write(data); err != nil {
 		return err
 	}
