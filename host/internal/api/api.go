@@ -61,6 +61,7 @@ type API struct {
 	failures *buckets
 	keys     *keys
 	lists    lists
+	frames   frames
 	intakes  atomic.Pointer[intakes]
 	closing  context.Context // ends when the API is to end: it cuts streams and waits
 	end      context.CancelCauseFunc

@@ -1,20 +1,19 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
-	"github.com/taskhost/taskhost/host/admin"
 	"github.com/taskhost/taskhost/host/internal/feed"
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
-const eventBuffer = 1024
+const (
+	eventBuffer = 1024
+	partSize    = 16 << 10 // bytes of events that are sent together when they have come together
+)
 
 // events streams what changes, as server-sent events. With Last-Event-ID it first gives again what the
 // caller missed, with since what happened from then on; when that is no longer known, or the caller fell
@@ -103,19 +102,24 @@ func (a *API) replay(s *stream, from *place, wanted func(task.Event) bool) error
 	}
 	missed, whole := a.missed(from)
 	if !whole {
-		if err := s.event(admin.Event{Seq: from.last, At: admin.At(a.Now()), Topic: "reset", Kind: "reset", Text: "some events are lost; read again what you show"}); err != nil {
+		if err := s.write(frameOf(task.Event{Seq: from.last, At: a.Now(), Topic: "reset", Kind: "reset", Text: "some events are lost; read again what you show"})); err != nil {
 			return err
 		}
 	}
+	var part []byte
 	for _, e := range missed {
 		from.last = e.Seq
 		if wanted(e) {
-			if err := s.event(eventOf(e)); err != nil {
+			part = append(part, a.frames.of(e)...)
+		}
+		if len(part) >= partSize {
+			if err := s.write(part); err != nil {
 				return err
 			}
+			part = part[:0]
 		}
 	}
-	return nil
+	return s.write(part)
 }
 
 // missed are the events that are still known, and whether that is all; otherwise from is moved to where they begin.
@@ -137,30 +141,31 @@ func (a *API) missed(from *place) ([]task.Event, bool) {
 
 // follow sends the events that the caller may see as they come, until he, the feed or the host ends it.
 func (a *API) follow(ctx context.Context, s *stream, reader *feed.Reader, last uint64, seen func(task.Event) bool) (uint64, error) {
+	var part []byte
 	for {
 		quiet, cancel := context.WithTimeout(ctx, ping)
 		e, err := reader.Next(quiet)
 		cancel()
-		switch {
-		case err == nil && e.Seq > last:
-			if last = e.Seq; seen(e) {
-				err = s.event(eventOf(e))
+		part = part[:0]
+		for more := err == nil; more; {
+			if e.Seq > last {
+				if last = e.Seq; seen(e) {
+					part = append(part, a.frames.of(e)...)
+				}
 			}
-		case err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
-			err = s.write([]byte(": ping\n\n"))
+			if len(part) >= partSize {
+				break
+			}
+			e, more = reader.Waiting()
+		}
+		if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+			part, err = append(part, ": ping\n\n"...), nil
+		}
+		if err == nil {
+			err = s.write(part)
 		}
 		if err != nil {
 			return last, err
 		}
 	}
-}
-
-func (s *stream) event(e admin.Event) error {
-	data, err := json.Marshal(e)
-	if err != nil {
-		return fmt.Errorf("encode event %d: %w", e.Seq, err)
-	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "id: %d\nevent: %s\ndata: %s\n\n", e.Seq, e.Topic, data)
-	return s.write(b.Bytes())
 }

@@ -17,10 +17,7 @@ import (
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
-const (
-	writeTime  = 10 * time.Second // to take a part of an answer
-	handleTime = 30 * time.Second // to answer, waits and streams aside
-)
+const handleTime = 30 * time.Second // to answer, waits and streams aside
 
 // Handler is the API behind its guard: nothing is served that has not passed it.
 func (a *API) Handler() http.Handler { return a.admin }
@@ -64,6 +61,9 @@ func (d *door) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	head := w.Header()
 	maps.Copy(head, guardHeader)
 	head.Set("X-Request-Id", r.id)
+	connection := peerOf(req.Context()).guest
+	connection.busy()
+	defer connection.done()
 	defer d.count(r, d.Now())
 	defer d.recover(r)
 	if !d.requests.take() {
@@ -316,7 +316,7 @@ func encode(value any) ([]byte, error) {
 // small is an answer that the server writes in one piece after the handler, and counts by itself.
 const small = 1 << 10
 
-// send writes a whole answer; a caller who does not take it is cut.
+// send writes a whole answer; the connection cuts a caller who does not take it.
 func (r *request) send(status int, media string, data []byte) {
 	r.status = status
 	head := r.w.Header()
@@ -326,12 +326,9 @@ func (r *request) send(status int, media string, data []byte) {
 		r.w.Write(data)
 		return
 	}
-	ctrl := http.NewResponseController(r.w)
-	ctrl.SetWriteDeadline(time.Now().Add(writeTime))
 	head.Set("Content-Length", strconv.Itoa(len(data)))
 	r.w.WriteHeader(status)
 	r.w.Write(data)
-	ctrl.SetWriteDeadline(time.Time{})
 }
 
 // recover keeps the host alive when a handler panics.

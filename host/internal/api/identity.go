@@ -89,6 +89,8 @@ type peer struct {
 	name string
 	role Role
 	tls  *TLS // of the listener
+
+	guest *guest // nil on a listener that is not Listen's
 }
 
 type peerKey struct{}
@@ -96,14 +98,19 @@ type peerKey struct{}
 // connContext keeps the peer that the listener found with the connection.
 func connContext(ctx context.Context, c net.Conn) context.Context {
 	p := peer{}
-	switch c := c.(type) {
-	case *unixConn:
-		p = c.peer
-	case *tls.Conn:
-		if of, ok := c.NetConn().(*tlsConn); ok {
-			p.tls = of.tls
+	if t, ok := c.(*tls.Conn); ok {
+		if of, ok := t.NetConn().(*tlsConn); ok {
+			p.tls, c = of.tls, of.Conn
 		}
 	}
+	g, _ := c.(*guest)
+	if g != nil {
+		c = g.Conn
+	}
+	if u, ok := c.(*unixConn); ok {
+		p = u.peer
+	}
+	p.guest = g
 	return context.WithValue(ctx, peerKey{}, p)
 }
 

@@ -3,11 +3,15 @@ package api_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -213,6 +217,80 @@ func TestAHeaderIsBounded(t *testing.T) {
 		}
 		if answer, _ := raw(t, addr, "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-Fair: "+strings.Repeat("x", 8<<10)+"\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.1 200 ") {
 			t.Errorf("8 KiB: %.60s", answer)
+		}
+	}
+}
+
+// impatient serves the API on one more address, where an answer must be taken soon.
+func impatient(t *testing.T, l *apitest.Live) string {
+	t.Helper()
+	listener, err := api.Listen(t.Context(), "127.0.0.1:0", api.Listening{WriteTime: 300 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- l.API.Serve(ctx, listener) }()
+	t.Cleanup(func() { cancel(); <-served })
+	return listener.Addr().String()
+}
+
+// deaf connects, and has room for next to nothing.
+func deaf(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10) })
+	}}
+	c, err := d.DialContext(t.Context(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestWhoAsksAndNeverReadsIsCut(t *testing.T) {
+	t.Parallel()
+	l := apitest.Start(t, "")
+	addr := impatient(t, l)
+	for _, path := range []string{"/v1/whoami", "/v1/tasks", "/nope"} {
+		c := deaf(t, addr)
+		c.SetDeadline(time.Now().Add(30 * time.Second))
+		requests := []byte(strings.Repeat("GET "+path+" HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer "+apitest.Token+"\r\n\r\n", 100))
+		var err error
+		for err == nil {
+			_, err = c.Write(requests)
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: the host keeps a connection whose answers nobody reads", path)
+		}
+	}
+}
+
+func TestAReaderOfEventsWhoNeverReadsGivesHisPlaceBack(t *testing.T) {
+	t.Parallel()
+	l := apitest.Start(t, "", func(c *api.Config) { c.MaxStreams = 1 })
+	addr := impatient(t, l)
+	ask := func(c net.Conn) string {
+		fmt.Fprintf(c, "GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n\r\n", apitest.Token)
+		line, _ := bufio.NewReaderSize(c, 16).ReadString('\n')
+		return line
+	}
+	if got := ask(deaf(t, addr)); !strings.Contains(got, "200") {
+		t.Fatal(got)
+	}
+	if got := ask(deaf(t, addr)); !strings.Contains(got, "429") {
+		t.Fatalf("the second: %s", got)
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		for range 1000 {
+			l.Store.Publish("quick", "status", json.RawMessage(`"`+strings.Repeat("x", 1000)+`"`), apitest.Epoch)
+		}
+		if strings.Contains(ask(deaf(t, addr)), "200") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the place of a reader who never reads is not given back")
 		}
 	}
 }

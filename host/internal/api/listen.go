@@ -20,6 +20,9 @@ type Listening struct {
 	Attribute string       // where the file says so, for messages
 	TLS       *TLS         // of TCP addresses; without it they must be of this machine alone
 	Users     map[int]Role // who may connect to a Unix socket beside the host's own user and root, by uid
+
+	Most      int           // connections at a time; 0 is 2,048
+	WriteTime time.Duration // to take a part of an answer; 0 is 10 s
 }
 
 // Listen opens one address: unix:PATH or IP:PORT. A socket that an earlier host left is replaced when
@@ -29,7 +32,11 @@ func Listen(ctx context.Context, addr string, o Listening) (net.Listener, error)
 		if strings.HasPrefix(path, "///") {
 			path = path[2:]
 		}
-		return listenUnix(ctx, path, o)
+		l, err := listenUnix(ctx, path, o)
+		if err != nil {
+			return nil, err
+		}
+		return newLobby(l, o), nil
 	}
 	if o.TLS == nil {
 		if err := checkLoopback(addr); err != nil {
@@ -39,10 +46,14 @@ func Listen(ctx context.Context, addr string, o Listening) (net.Listener, error)
 		return nil, fmt.Errorf("%q is no address; write unix:PATH or IP:PORT", addr)
 	}
 	l, err := listenTCP(ctx, addr, o.Attribute)
-	if err != nil || o.TLS == nil {
-		return l, err
+	if err != nil {
+		return nil, err
 	}
-	return o.TLS.listener(l), nil
+	guests := newLobby(l, o)
+	if o.TLS == nil {
+		return guests, nil
+	}
+	return o.TLS.listener(guests), nil
 }
 
 // listenTCP binds addr; attribute is where the file says so.
@@ -74,7 +85,7 @@ func checkLoopback(addr string) error {
 // listenUnix binds beside path and moves the socket there: it is never there with a wider mode than
 // it is to have, and a stale one is replaced in one step. Who else may connect is known by his uid, so
 // the mode lets everybody knock then.
-func listenUnix(ctx context.Context, path string, o Listening) (net.Listener, error) {
+func listenUnix(ctx context.Context, path string, o Listening) (*unixListener, error) {
 	if path == "" {
 		return nil, errors.New(`the address "unix:" names no socket; write unix:data/admin.sock`)
 	}

@@ -20,15 +20,16 @@ func TestWhoIsNamedMayUseTheSocketInHisRole(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
+	door := l.(*lobby).Listener.(*unixListener)
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o666 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
 	for uid, want := range map[int]Role{0: Admin, os.Geteuid(): Admin, 1000: Operator} {
-		if role, ok := l.(*unixListener).role(uid); !ok || role != want {
+		if role, ok := door.role(uid); !ok || role != want {
 			t.Errorf("uid %d: %s %v, want %s", uid, role, ok, want)
 		}
 	}
-	if role, ok := l.(*unixListener).role(1001); ok {
+	if role, ok := door.role(1001); ok {
 		t.Errorf("uid 1001 is let in as %s", role)
 	}
 }

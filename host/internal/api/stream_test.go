@@ -3,6 +3,8 @@ package api_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -138,6 +140,33 @@ func TestEventsFromATimeThatIsForgottenSayReset(t *testing.T) {
 	}
 	if first.Topic != "reset" || n != 16<<10+1 {
 		t.Errorf("%d events, the first %+v; want a reset before those that are known", n, first)
+	}
+}
+
+func TestManyEventsAtOnceComeWithoutALoss(t *testing.T) {
+	t.Parallel()
+	l := apitest.Start(t, "")
+	const rounds, each = 5, 900
+	last := l.Store.LastEvent()
+	round := func() {
+		for n := range each {
+			l.Store.Publish("quick", fmt.Sprintf("key-%d", n%50), json.RawMessage(strconv.Itoa(n)), apitest.Epoch)
+		}
+	}
+	round() // to be replayed
+	read, came := 0, l.Store.LastEvent()
+	for e, err := range client(t, l).Events(t.Context(), admin.EventQuery{After: last}) {
+		if err != nil || e.Seq != last+1 {
+			t.Fatalf("%+v, %v after event %d", e, err, last)
+		}
+		if last = e.Seq; last < came {
+			continue
+		}
+		if read++; read == rounds {
+			return
+		}
+		round()
+		came = l.Store.LastEvent()
 	}
 }
 

@@ -200,6 +200,12 @@ func (r *Reader) Next(ctx context.Context) (task.Event, error) {
 	}
 }
 
+// Waiting returns the next event if one has come already.
+func (r *Reader) Waiting() (task.Event, bool) {
+	e, ok, _ := r.take()
+	return e, ok
+}
+
 // Close ends the subscription. It may be called again, and by any goroutine.
 func (r *Reader) Close() {
 	r.feed.mu.Lock()

@@ -33,6 +33,28 @@ func TestReaderGetsWhatItsFilterWantsInOrder(t *testing.T) {
 	}
 }
 
+func TestWhatHasComeIsTakenWithoutAWait(t *testing.T) {
+	t.Parallel()
+	f := New()
+	r := f.Subscribe(nil, 8)
+	if e, ok := r.Waiting(); ok {
+		t.Errorf("%+v has come before anything was published", e)
+	}
+	f.Publish([]task.Event{event(1, "a"), event(2, "a"), event(3, "a")})
+	if e, err := r.Next(t.Context()); err != nil || e.Seq != 1 {
+		t.Errorf("Next = %d, %v", e.Seq, err)
+	}
+	for _, want := range []uint64{2, 3} {
+		if e, ok := r.Waiting(); !ok || e.Seq != want {
+			t.Errorf("Waiting = %d, %v; want %d", e.Seq, ok, want)
+		}
+	}
+	r.Close()
+	if e, ok := r.Waiting(); ok {
+		t.Errorf("%+v has come after the end", e)
+	}
+}
+
 func TestSlowReaderIsCutAndToldAfterWhatItHas(t *testing.T) {
 	t.Parallel()
 	f := New()
