@@ -21,6 +21,7 @@ var rules = []rule{
 	{"host/internal/task", nil, "nouns and contracts import nobody, so everybody may import them"},
 	{"host/admin", nil, "the public API contract repeats its types on purpose: the host may change behind it"},
 	{"host/admintest", []string{"host/admin"}, "runs a host from outside, as anybody could"},
+	{"sdk/notify", nil, "spoken by commands and by the plugin that runs them"},
 	{"sdk/schema", nil, "used on both sides of the wire"},
 	{"sdk/wire", []string{"sdk/schema", "sdk/wire/taskv1"}, "the contract between the sides, without behaviour"},
 	{"sdk/wire/taskv1", nil, "generated"},
@@ -51,7 +52,7 @@ var rules = []rule{
 	{"host/internal/api", []string{"host/admin", "host/internal/task", "host/internal/access", "host/internal/audit", "host/internal/feed", "host/internal/logs", "host/internal/catalog", "host/internal/schedule", "sdk/schema", "sdk/wire"}, "reads the store and the feed, commands the supervisor through interfaces of its own, never touches a process"},
 	{"host/internal/ui", nil, "files, sessions and links; the API serves them and knows what a session is worth"},
 	{"host/internal/ui/hostile", []string{"sdk/task"}, "a plugin like any other, with bad manners"},
-	{"host/internal/cli", []string{"host/admin", "sdk/schema"}, "speaks only the API; what it does without a host is given to it"},
+	{"host/internal/cli", []string{"host/admin", "sdk/notify", "sdk/schema"}, "speaks only the API, and for a script to its plugin; what it does without a host is given to it"},
 	{"host/internal/man", []string{"host/internal/cli"}, "writes the man pages from the command line's own words"},
 	{"host/internal/doctor", nil, "looks at a machine and knows nothing of a host"},
 	{"host/internal/app", []string{"..."}, "wiring: the one place where concrete types meet"},
@@ -66,7 +67,7 @@ var rules = []rule{
 	{"host/internal/torture/journal", nil, "read and written on both sides of a kill"},
 	{"host/internal/torture/check", []string{"host/internal/torture/journal"}, "pure: judges evidence"},
 	{"host/internal/torture/victim", []string{"sdk/task", "host/internal/torture/journal"}, "a plugin like any other, which writes down what it does"},
-	{"plugins/...", []string{"sdk/task", "sdk/schema", "plugins/..."}, "a first-party plugin uses what every author has"},
+	{"plugins/...", []string{"sdk/task", "sdk/notify", "sdk/schema", "plugins/..."}, "a first-party plugin uses what every author has"},
 	{"examples/...", []string{"sdk/task", "examples/..."}, "an example uses what every author has"},
 }
 

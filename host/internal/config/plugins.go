@@ -259,7 +259,7 @@ func firstLine(text string) string {
 	return line
 }
 
-// findType is the type that the task names, or the plugin's only one.
+// findType is the type that the task names, or the only one of the plugin that it can mean.
 func (i *instance) findType(p *plugin) *wire.Type {
 	types := p.opened.Description.Types
 	var names []string
@@ -278,9 +278,29 @@ func (i *instance) findType(p *plugin) *wire.Type {
 	case len(types) == 1:
 		return &types[0]
 	default:
+		if only := i.fitting(types); only != nil {
+			return only
+		}
 		i.find.errorf(i.plugin.at(), fmt.Sprintf("add type = %q", names[0]), "plugin %s has several types: %s", p.name, strings.Join(names, ", "))
 	}
 	return nil
+}
+
+// fitting is the only type that serves the task's mode and, as the task does, handles messages, one by one or in
+// batches, or none; nil when there is none such or there are several.
+func (i *instance) fitting(types []wire.Type) (only *wire.Type) {
+	for n := range types {
+		t := &types[n]
+		consumes := t.Message != nil
+		switch {
+		case consumes != (i.consume != nil), consumes && t.Batch != i.consume.batch, !slices.Contains(t.Modes, string(i.def.Mode)):
+		case only != nil:
+			return nil
+		default:
+			only = t
+		}
+	}
+	return only
 }
 
 func (i *instance) modeRange() hcl.Range {
