@@ -278,29 +278,32 @@ func (i *instance) findType(p *plugin) *wire.Type {
 	case len(types) == 1:
 		return &types[0]
 	default:
-		if only := i.fitting(types); only != nil {
-			return only
+		fit := i.fitting(types)
+		if len(fit) == 1 {
+			return fit[0]
 		}
-		i.find.errorf(i.plugin.at(), fmt.Sprintf("add type = %q", names[0]), "plugin %s has several types: %s", p.name, strings.Join(names, ", "))
+		near := &types[0]
+		if len(fit) > 1 {
+			near = fit[0]
+		}
+		i.find.errorf(i.plugin.at(), fmt.Sprintf("add type = %q", near.Name), "plugin %s has several types: %s", p.name, strings.Join(names, ", "))
 	}
 	return nil
 }
 
-// fitting is the only type that serves the task's mode and, as the task does, handles messages, one by one or in
-// batches, or none; nil when there is none such or there are several.
-func (i *instance) fitting(types []wire.Type) (only *wire.Type) {
+// fitting are the types that serve the task's mode and, as the task does, handle messages, one by one or in batches,
+// or none.
+func (i *instance) fitting(types []wire.Type) (fit []*wire.Type) {
 	for n := range types {
 		t := &types[n]
 		consumes := t.Message != nil
 		switch {
 		case consumes != (i.consume != nil), consumes && t.Batch != i.consume.batch, !slices.Contains(t.Modes, string(i.def.Mode)):
-		case only != nil:
-			return nil
 		default:
-			only = t
+			fit = append(fit, t)
 		}
 	}
-	return only
+	return fit
 }
 
 func (i *instance) modeRange() hcl.Range {
