@@ -13,20 +13,29 @@ import (
 	"github.com/taskhost/taskhost/sdk/task"
 )
 
-// Config is what `config {}` of a command takes.
-type Config struct {
+// Program is what every type takes: what is run, and how.
+type Program struct {
 	Command      []string          `task:"command,optional" doc:"program and arguments; a program without a slash is looked up in PATH"`
 	Shell        string            `task:"shell,optional" doc:"a line for /bin/sh, instead of command"`
 	Dir          string            `task:"dir,optional" doc:"working directory"`
 	Env          map[string]string `task:"env,optional" doc:"variables of the command, beside those of the plugin"`
 	EnvFrom      []string          `task:"env_from,optional" doc:"files with lines NAME=value, read at every run; env wins over them"`
-	Input        string            `task:"input,optional" default:"none" oneof:"none stdin" doc:"stdin: the run's input, as JSON, on standard input"`
-	Result       string            `task:"result,optional" default:"none" oneof:"none json" doc:"json: the last line of standard output is the run's result"`
-	StopSignal   string            `task:"stop_signal,optional" doc:"sent when the task drains, or none: let it finish; TERM when continuous, otherwise none"`
+	StopSignal   string            `task:"stop_signal,optional" doc:"sent when the task drains, or none: let it finish; TERM for a command that is kept going, otherwise none"`
 	CancelSignal string            `task:"cancel_signal,optional" default:"TERM" doc:"sent when the run is cancelled; KILL follows after half of the time that is left"`
 	Umask        string            `task:"umask,optional" pattern:"^0?[0-7]{3}$" doc:"file mode mask, octal"`
 	ExitCodes    ExitCodes         `task:"exit_codes,block,optional" doc:"what exit codes mean; any other is a failure"`
 }
+
+// Config is what `config {}` of a command takes.
+type Config struct {
+	Program
+	Input  string `task:"input,optional" default:"none" oneof:"none stdin" doc:"stdin: the run's input, as JSON, on standard input"`
+	Result string `task:"result,optional" default:"none" oneof:"none json" doc:"json: the last line of standard output is the run's result"`
+	Ready  *Ready `task:"ready,block,optional" doc:"when a command that is kept going is ready; without it, once it is started. continuous { ready { timeout } } bounds the time"`
+}
+
+// Validate checks what no single attribute can say.
+func (c Config) Validate() []task.Problem { return append(c.Program.Validate(), c.Ready.validate()...) }
 
 // ExitCodes says what exit codes mean.
 type ExitCodes struct {
@@ -40,7 +49,7 @@ type ExitCodes struct {
 const noSignal = syscall.Signal(0)
 
 // Validate checks what no single attribute can say.
-func (c Config) Validate() []task.Problem {
+func (c Program) Validate() []task.Problem {
 	var problems []task.Problem
 	wrong := func(path, format string, args ...any) {
 		problems = append(problems, task.Wrong(path, fmt.Sprintf(format, args...)))
@@ -110,10 +119,10 @@ func signalNamed(name string) (syscall.Signal, error) {
 	return s, nil
 }
 
-// stopSignal is what a drain sends in the mode.
-func (c Config) stopSignal(mode task.Mode) syscall.Signal {
+// stopSignal is what a drain sends; kept says that the command is kept going.
+func (c Program) stopSignal(kept bool) syscall.Signal {
 	if c.StopSignal == "" {
-		if mode == task.ModeContinuous {
+		if kept {
 			return syscall.SIGTERM
 		}
 		return noSignal
@@ -122,7 +131,7 @@ func (c Config) stopSignal(mode task.Mode) syscall.Signal {
 	return s
 }
 
-func (c Config) cancelSignal() syscall.Signal {
+func (c Program) cancelSignal() syscall.Signal {
 	if c.CancelSignal == "" {
 		return syscall.SIGTERM
 	}
@@ -131,7 +140,7 @@ func (c Config) cancelSignal() syscall.Signal {
 }
 
 // umask is -1 when none is set.
-func (c Config) umask() int {
+func (c Program) umask() int {
 	if c.Umask == "" {
 		return -1
 	}
@@ -143,7 +152,7 @@ func (c Config) umask() int {
 }
 
 // argv is the program and its arguments.
-func (c Config) argv() []string {
+func (c Program) argv() []string {
 	if c.Shell != "" {
 		return []string{"/bin/sh", "-c", c.Shell}
 	}

@@ -13,9 +13,9 @@ import (
 // markEnv names the variable that tells which command a process descends from.
 const markEnv = "TASKHOST_COMMAND"
 
-// environ is the whole environment of a command: the plugin's own, then env_from, env
-// and what a run is about; what comes later wins.
-func (c Config) environ(info task.Info, mark string) ([]string, error) {
+// environ is the whole environment of a command: the plugin's own, then env_from, env,
+// what a run is about, and what is its own; what comes later wins.
+func (c Program) environ(info task.Info, mark string, own []string) ([]string, error) {
 	env := os.Environ()
 	for _, file := range c.EnvFrom {
 		text, err := os.ReadFile(file)
@@ -42,7 +42,13 @@ func (c Config) environ(info task.Info, mark string) ([]string, error) {
 	} {
 		env = append(env, v.name+"="+v.value)
 	}
-	return env, nil
+	if info.Watchdog > 0 && info.Mode == task.ModeContinuous {
+		env = append(env, "WATCHDOG_USEC="+strconv.FormatInt(info.Watchdog.Microseconds(), 10))
+	}
+	if info.TraceParent != "" {
+		env = append(env, "TRACEPARENT="+info.TraceParent)
+	}
+	return append(env, own...), nil
 }
 
 // stamp is RFC 3339 in UTC, and empty for no time.

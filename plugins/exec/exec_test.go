@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -35,6 +34,9 @@ var binary = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == sayer {
+		os.Exit(say(os.Args[2:]))
+	}
 	code := m.Run()
 	os.Remove(binaryPath)
 	os.Exit(code)
@@ -113,7 +115,7 @@ func TestConfigsThatCannotBeMeantAreRefused(t *testing.T) {
 		}
 	}
 	c, err := tasktest.Config[Config](t, "command = [\"a\", \"b\"]\numask = \"027\"\nstop_signal = \"sigint\"")
-	if err != nil || c.umask() != 0o27 || c.stopSignal(task.ModePeriodic) != syscall.SIGINT || c.cancelSignal() != syscall.SIGTERM {
+	if err != nil || c.umask() != 0o27 || c.stopSignal(false) != syscall.SIGINT || c.cancelSignal() != syscall.SIGTERM {
 		t.Errorf("a good config = %+v, %v", c, err)
 	}
 }
@@ -451,9 +453,13 @@ func TestThePluginDescribesItself(t *testing.T) {
 	p := program(t)
 	tasktest.NoSideEffects(t, p)
 	d := p.Describe()
-	modes, _ := json.Marshal(d.Types[0].Modes)
-	if d.Plugin != "exec" || len(d.Types) != 1 || string(modes) != `["periodic","on_demand","continuous"]` {
-		t.Errorf("%s with %d types, modes %s", d.Plugin, len(d.Types), modes)
+	var types []string
+	for _, typ := range d.Types {
+		types = append(types, typ.Name+" "+strings.Join(typ.Modes, " "))
+	}
+	want := []string{"command periodic on_demand continuous", "handle continuous", "handle_batch continuous"}
+	if diff := cmp.Diff(want, types); d.Plugin != "exec" || diff != "" {
+		t.Errorf("%s (-want +got):\n%s", d.Plugin, diff)
 	}
 	if err := p.Validate("command", `shel = "x"`); err == nil || !strings.Contains(err.Error(), "shell") {
 		t.Errorf("a typo = %v", err)

@@ -44,16 +44,20 @@ func (e ending) by(s syscall.Signal) bool {
 	return s != noSignal && e.shellCode() == 128+int(s)
 }
 
-// judge turns the ending into the run's error. stopped is the signal that a drain has sent.
-func (x ExitCodes) judge(e ending, stopped syscall.Signal, lastLines string) error {
+// skips reports whether the command found nothing to do.
+func (x ExitCodes) skips(e ending) bool { return e.signal == 0 && slices.Contains(x.Skip, e.code) }
+
+// judge turns the ending into the run's error, with more of what is known about it. stopped is the signal that a drain
+// has sent.
+func (x ExitCodes) judge(e ending, stopped syscall.Signal, more string) error {
 	if e.by(stopped) {
 		return nil
 	}
 	has := func(codes []int) bool { return e.signal == 0 && slices.Contains(codes, e.code) }
-	switch err := fmt.Errorf("the command failed: %s%s", e, lastLines); {
+	switch err := fmt.Errorf("the command failed: %s%s", e, more); {
 	case has(x.OK):
 		return nil
-	case has(x.Skip):
+	case x.skips(e):
 		return task.Skip(e.String())
 	case has(x.Permanent):
 		return task.Permanent(err)

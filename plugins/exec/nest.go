@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/rand"
-	"os/exec"
 	"runtime"
 	"sync"
 	"syscall"
@@ -50,8 +49,9 @@ func (n *nest) close() {
 	n.done.Wait()
 }
 
-// start starts cmd with a file mode mask; -1 is the plugin's own.
-func (n *nest) start(cmd *exec.Cmd, mask int) error {
+// start starts a command with a file mode mask; -1 is the plugin's own.
+func (n *nest) start(p *process, mask int) error {
+	cmd := p.cmd
 	cmd.SysProcAttr = attributes()
 	result := make(chan error)
 	n.starts <- func() {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,6 +30,43 @@ func adoptOrphans() {
 func awaitExit(cmd *exec.Cmd) {
 	for unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
+}
+
+// awaitHeir waits for another process of a command that has ended, and leaves it to be reaped. It is
+// a child of this one then, since what started it is gone; false when it is not.
+func awaitHeir(pid int) bool {
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if err != unix.EINTR {
+			return err == nil
+		}
+	}
+}
+
+// endingOfHeir reaps it and says how it ended; false for pid 0.
+func endingOfHeir(pid int) (ending, bool) {
+	if pid == 0 {
+		return ending{}, false
+	}
+	var status unix.WaitStatus
+	for {
+		got, err := unix.Wait4(pid, &status, 0, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || got != pid {
+			return ending{}, false
+		}
+		if status.Signaled() {
+			return ending{signal: status.Signal()}, true
+		}
+		return ending{code: status.ExitStatus()}, true
+	}
+}
+
+// owns reports whether a process is the command or came from it.
+func (n *nest) owns(p *process, pid int) bool {
+	return pid == p.cmd.Process.Pid || slices.Contains(n.family(p), pid)
 }
 
 // strays are the live processes of the command that are outside of its group.

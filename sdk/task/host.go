@@ -23,11 +23,12 @@ type Host struct {
 }
 
 // Info says what a run is about. Of the host that an open function gets, only
-// Task, Type and Mode are set. Times are UTC; the zero time is none.
+// Task, Type, Mode and Watchdog are set. Times are UTC; the zero time is none.
 type Info struct {
 	Task         string // its name in HCL
 	Type         string
 	Mode         Mode
+	Watchdog     time.Duration // the longest that a continuous task may give no sign of life; 0 is no bound
 	Run          string    // id of the run, the same for all its attempts
 	Attempt      int       // from 1
 	Trigger      string    // slot, manual, after_run, retry, backfill or start
@@ -40,7 +41,7 @@ type Info struct {
 
 // Info says what the run is about: in a handler, the run in which the task consumes.
 func (h *Host) Info() Info {
-	i := Info{Task: h.handle.Task(), Type: h.handle.Type(), Mode: Mode(h.handle.Mode()), Run: h.handle.Run()}
+	i := Info{Task: h.handle.Task(), Type: h.handle.Type(), Mode: Mode(h.handle.Mode()), Run: h.handle.Run(), Watchdog: h.handle.Watchdog()}
 	if s := h.handle.Start; s != nil {
 		i.Attempt, i.Trigger = int(s.GetAttempt()), s.GetTrigger()
 		i.Slot, i.PreviousSlot, i.LastSuccess = session.At(s.GetSlot()), session.At(s.GetPreviousSlot()), session.At(s.GetLastSuccess())

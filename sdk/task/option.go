@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -77,6 +78,10 @@ func Output[M any](name, doc string) Option {
 	}
 }
 
+// AnyOutput declares that a type may emit to any output that HCL wires, by the name that it has there, with messages
+// that are any JSON: for types whose author does not know what is emitted, as one that runs commands.
+func AnyOutput(doc string) Option { return Output[json.RawMessage](wire.AnyOutput, doc) }
+
 func (d *definition) describeOutputs(w *wire.Type) error {
 	var errs []error
 	seen := make(map[string]bool)
@@ -85,7 +90,10 @@ func (d *definition) describeOutputs(w *wire.Type) error {
 		if err != nil {
 			err = fmt.Errorf("output %q: %w", o.name, err)
 		}
-		errs = append(errs, err, checkName("output", o.name))
+		errs = append(errs, err)
+		if o.name != wire.AnyOutput {
+			errs = append(errs, checkName("output", o.name))
+		}
 		if seen[o.name] {
 			errs = append(errs, fmt.Errorf("output %q is declared twice", o.name))
 		}

@@ -15,6 +15,7 @@ type options struct {
 	task       string
 	mode       task.Mode
 	pause      time.Duration
+	watchdog   time.Duration
 	level      string
 	maxFrame   int
 	unwired    bool
@@ -66,6 +67,9 @@ func Mode(mode task.Mode) Option { return func(o *options) { o.mode = mode } }
 
 // Pause is the time between the steps of a loop.
 func Pause(d time.Duration) Option { return func(o *options) { o.pause = d } }
+
+// Watchdog is what Info().Watchdog is. The kit does nothing to a task that is silent for longer.
+func Watchdog(d time.Duration) Option { return func(o *options) { o.watchdog = d } }
 
 // LogLevel is the least level that is logged; it is trace otherwise.
 func LogLevel(level string) Option { return func(o *options) { o.level = level } }

@@ -149,7 +149,7 @@ func (r *Task) launch() error {
 	host, err := solo.Open(context.Background(), p.connection(), r.store, solo.Config{
 		Task: r.options.task, Type: r.kind.description.Name, Mode: string(r.options.mode),
 		Schema: r.kind.description.Schema, Config: r.kind.config,
-		LogLevel: r.options.level, Pause: r.options.pause, MaxFrame: r.options.maxFrame,
+		LogLevel: r.options.level, Pause: r.options.pause, Watchdog: r.options.watchdog, MaxFrame: r.options.maxFrame,
 		AfterCommit: r.afterCommit, BeforeAck: r.beforeAck, Extend: r.extend, Queue: r.queue,
 	})
 	if err != nil {

@@ -39,6 +39,9 @@ type Method struct {
 	Result schema.Value `json:"result"`
 }
 
+// AnyOutput is the name of an output that stands for every name that HCL wires.
+const AnyOutput = "*"
+
 // Output is a named stream of messages that the type emits; HCL wires it to a queue.
 type Output struct {
 	Name    string       `json:"name"`

@@ -21,6 +21,7 @@ var rules = []rule{
 	{"host/internal/task", nil, "nouns and contracts import nobody, so everybody may import them"},
 	{"host/admin", nil, "the public API contract repeats its types on purpose: the host may change behind it"},
 	{"host/admintest", []string{"host/admin"}, "runs a host from outside, as anybody could"},
+	{"sdk/notify", nil, "spoken by commands and by the plugin that runs them"},
 	{"sdk/schema", nil, "used on both sides of the wire"},
 	{"sdk/wire", []string{"sdk/schema", "sdk/wire/taskv1"}, "the contract between the sides, without behaviour"},
 	{"sdk/wire/taskv1", nil, "generated"},
@@ -54,6 +55,7 @@ var rules = []rule{
 	{"host/internal/ui/hostile", []string{"sdk/task"}, "a plugin like any other, with bad manners"},
 	{"host/internal/cli", []string{"host/admin", "host/internal/support", "sdk/schema"}, "speaks only the API; what it does without a host is given to it"},
 	{"host/internal/support", []string{"host/admin"}, "asks as anybody could"},
+	{"host/internal/cli", []string{"host/admin", "sdk/notify", "sdk/schema"}, "speaks only the API, and for a script to its plugin; what it does without a host is given to it"},
 	{"host/internal/man", []string{"host/internal/cli"}, "writes the man pages from the command line's own words"},
 	{"host/internal/doctor", []string{"host/internal/account"}, "looks at a machine and knows nothing of a host"},
 	{"host/internal/app", []string{"..."}, "wiring: the one place where concrete types meet"},
@@ -68,7 +70,7 @@ var rules = []rule{
 	{"host/internal/torture/journal", nil, "read and written on both sides of a kill"},
 	{"host/internal/torture/check", []string{"host/internal/torture/journal"}, "pure: judges evidence"},
 	{"host/internal/torture/victim", []string{"sdk/task", "host/internal/torture/journal"}, "a plugin like any other, which writes down what it does"},
-	{"plugins/...", []string{"sdk/task", "sdk/schema", "plugins/..."}, "a first-party plugin uses what every author has"},
+	{"plugins/...", []string{"sdk/task", "sdk/notify", "sdk/schema", "plugins/..."}, "a first-party plugin uses what every author has"},
 	{"examples/...", []string{"sdk/task", "examples/..."}, "an example uses what every author has"},
 }
 

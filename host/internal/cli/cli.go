@@ -147,7 +147,7 @@ func (a *app) root() *cobra.Command {
 	}
 	add("host", a.serveCommand(), a.validateCommand(), a.fmtCommand(), a.planCommand(), a.reloadCommand(), a.configCommand(), a.hostCommand(), a.pluginCommand(), a.storeCommand(), a.doctorCommand(), a.supportCommand())
 	add("host", a.tokenCommand(), a.auditCommand())
-	add("use", a.statusCommand(), a.taskCommand(), a.runsCommand(), a.queueCommand(), a.logsCommand(), a.eventsCommand(), a.notifiersCommand())
+	add("use", a.statusCommand(), a.taskCommand(), a.runsCommand(), a.queueCommand(), a.logsCommand(), a.eventsCommand(), a.notifiersCommand(), a.notifyCommand())
 	root.AddCommand(a.versionCommand())
 	return root
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/taskhost/taskhost/host/internal/task"
 	"github.com/taskhost/taskhost/sdk/schema"
+	"github.com/taskhost/taskhost/sdk/wire"
 )
 
 // consuming is a consume block with the places that later checks speak of.
@@ -165,6 +166,15 @@ func (i *instance) fitOrder(p *plugin) {
 	i.find.errorf(i.consume.orderAt, nearHint(field, names), "order_by: the messages of plugin %s, type %q, have no field %q", p.name, i.serves.Name, clip(field))
 }
 
+// nameOutputs checks the names of outputs of a type that takes any.
+func (i *instance) nameOutputs() {
+	for _, w := range i.outputs {
+		if !task.ValidName(w.output) {
+			i.find.errorf(w.at, "1 to 63 of a-z, 0-9, _ and -, beginning with a letter or digit", "bad name %q of an output", clip(w.output))
+		}
+	}
+}
+
 // fitOutputs checks that exactly the outputs of the type are wired.
 func (i *instance) fitOutputs(p *plugin) {
 	wired, known := map[string]bool{}, []string{}
@@ -172,6 +182,10 @@ func (i *instance) fitOutputs(p *plugin) {
 		wired[w.output] = true
 	}
 	for _, o := range i.serves.Outputs {
+		if o.Name == wire.AnyOutput {
+			i.nameOutputs()
+			return
+		}
 		known = append(known, o.Name)
 	}
 	missing := map[string]bool{}

@@ -97,6 +97,9 @@ func consumer[T any](name string, batch bool, outputs ...wire.Output) wire.Type 
 	return wire.Type{Name: name, Modes: []string{"continuous"}, Config: body[struct{}](), Message: &v, Batch: batch, Outputs: outputs}
 }
 
+// anything is an output whose names are those that are wired.
+var anything = wire.Output{Name: wire.AnyOutput, Message: message[json.RawMessage]()}
+
 func newFakePlugins() fakePlugins {
 	return fakePlugins{map[string]wire.Description{
 		"http": {Plugin: "http", Version: "1.4.0", Types: []wire.Type{
@@ -115,6 +118,11 @@ func newFakePlugins() fakePlugins {
 			consumer[string]("texts", false),
 		}},
 		"exec":   {Plugin: "exec", Types: []wire.Type{{Name: "command", Modes: []string{"periodic", "continuous", "on_demand"}, Config: body[execConfig]()}}},
+		"shell": {Plugin: "shell", Types: []wire.Type{
+			{Name: "command", Modes: []string{"periodic", "continuous", "on_demand"}, Config: body[struct{}](), Outputs: []wire.Output{anything}},
+			consumer[json.RawMessage]("handle", false, anything),
+			consumer[json.RawMessage]("handle_batch", true, anything),
+		}},
 		"looper": {Plugin: "looper", Types: []wire.Type{{Name: "loop", Modes: []string{"continuous"}, Loop: true, Config: body[struct{}]()}}},
 		"limits": {Plugin: "limits", Types: []wire.Type{{Name: "limits", Modes: []string{"on_demand"}, Config: body[limitsConfig](), Validates: true}}},
 		"strange": {Plugin: "strange", Types: []wire.Type{{Name: "strange", Modes: []string{"on_demand"},

@@ -123,7 +123,7 @@ var (
 	// commonAttrs and commonBlocks may stand in a task and in defaults.
 	commonAttrs = []attribute{
 		{"plugin", kindText, "", "The plugin that serves the task."},
-		{"type", kindText, "the plugin's only type", "Which of the plugin's types."},
+		{"type", kindText, "the only type that fits", "Which of the plugin's types. May be left out when only one serves the mode and handles messages (one by one, or in batches) as the task does."},
 		{"labels", kindTextMap, "{}", "For selecting tasks."},
 		{"enabled", kindBool, "true", "false: the task is stopped until somebody starts it."},
 		{"user", kindText, "the host's", "The account under which the plugin process runs."},

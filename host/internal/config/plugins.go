@@ -268,7 +268,7 @@ func firstLine(text string) string {
 	return line
 }
 
-// findType is the type that the task names, or the plugin's only one.
+// findType is the type that the task names, or the only one of the plugin that it can mean.
 func (i *instance) findType(p *plugin) *wire.Type {
 	types := p.opened.Description.Types
 	var names []string
@@ -287,9 +287,32 @@ func (i *instance) findType(p *plugin) *wire.Type {
 	case len(types) == 1:
 		return &types[0]
 	default:
-		i.find.errorf(i.plugin.at(), fmt.Sprintf("add type = %q", names[0]), "plugin %s has several types: %s", p.name, strings.Join(names, ", "))
+		fit := i.fitting(types)
+		if len(fit) == 1 {
+			return fit[0]
+		}
+		near := &types[0]
+		if len(fit) > 1 {
+			near = fit[0]
+		}
+		i.find.errorf(i.plugin.at(), fmt.Sprintf("add type = %q", near.Name), "plugin %s has several types: %s", p.name, strings.Join(names, ", "))
 	}
 	return nil
+}
+
+// fitting are the types that serve the task's mode and, as the task does, handle messages, one by one or in batches,
+// or none.
+func (i *instance) fitting(types []wire.Type) (fit []*wire.Type) {
+	for n := range types {
+		t := &types[n]
+		consumes := t.Message != nil
+		switch {
+		case consumes != (i.consume != nil), consumes && t.Batch != i.consume.batch, !slices.Contains(t.Modes, string(i.def.Mode)):
+		default:
+			fit = append(fit, t)
+		}
+	}
+	return fit
 }
 
 func (i *instance) modeRange() hcl.Range {

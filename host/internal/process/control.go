@@ -30,7 +30,7 @@ func (s *seat) Configure(ctx context.Context, c task.Configure) error {
 	defer cancel()
 	answer, err := p.rpc.Configure(ctx, &taskv1.ConfigureRequest{
 		Instance: c.Task, Task: c.Task, Type: c.Type, SchemaHash: c.SchemaHash, Config: c.Config,
-		LogLevel: c.LogLevel, MaxFrame: wire.DefaultMaxFrame, Mode: string(c.Mode), Pause: int64(c.Pause), Dir: c.Dir, Shared: c.Shared,
+		LogLevel: c.LogLevel, MaxFrame: wire.DefaultMaxFrame, Mode: string(c.Mode), Pause: int64(c.Pause), Watchdog: int64(c.Watchdog), Dir: c.Dir, Shared: c.Shared,
 	})
 	if err != nil {
 		return fmt.Errorf("configure task %q: %w", c.Task, p.ended(ctx, err))

@@ -131,6 +131,7 @@ func (a *actor) start() (task.Process, error) {
 		Config:     a.def.Config.Msgpack,
 		LogLevel:   a.r.cfg.LogLevel,
 		Pause:      a.def.Continuous.Pause,
+		Watchdog:   a.def.Continuous.Watchdog.Timeout,
 		Shared:     a.def.Process == task.ProcessShared,
 		Dir:        a.def.Dir,
 	})

@@ -228,6 +228,9 @@ func (st *state) extendRun(r *run, by time.Duration, now time.Time) bool {
 	bound := func(from, until time.Time) bool { return st.def.MaxTimeout > 0 && until.Sub(from) > st.def.MaxTimeout }
 	switch r.stage() {
 	case task.StageNone:
+		if by > 0 && !st.readyBy(r).IsZero() {
+			r.excused += by // what begins slowly says so by this
+		}
 		if r.Deadline.IsZero() || by <= 0 {
 			return true
 		}

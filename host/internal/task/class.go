@@ -79,7 +79,7 @@ var Attributes = []Attribute{
 	{"continuous.pause", "Continuous.Pause", ClassRestart, "", ""},
 	{"", "Continuous.Ready.Called", ClassRestart, "", ""},
 	{"continuous.ready.timeout", "Continuous.Ready.Timeout", ClassRestart, "", ""},
-	{"continuous.watchdog.timeout", "Continuous.Watchdog.Timeout", ClassLive, "", ""},
+	{"continuous.watchdog.timeout", "Continuous.Watchdog.Timeout", ClassLive, "", "the process learns of it at its next start"},
 	{"continuous.watchdog.action", "Continuous.Watchdog.Action", ClassLive, "", ""},
 	{"after_run", "AfterRun", ClassLive, "", ""},
 

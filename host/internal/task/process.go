@@ -105,6 +105,7 @@ type Configure struct {
 	Config     []byte // msgpack
 	LogLevel   string
 	Pause      time.Duration
+	Watchdog   time.Duration // the longest silence; 0 is none
 	Shared     bool   // the process serves others too
 	Dir        string // working directory of author code; "" is where the process was started
 }

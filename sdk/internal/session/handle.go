@@ -162,12 +162,13 @@ func (h *Handle) end(cause error, until time.Time) {
 	h.cancel(cause)
 }
 
-// Task, Run, Type, Mode and Pause say what the handle belongs to.
-func (h *Handle) Task() string         { return h.task }
-func (h *Handle) Run() string          { return h.run }
-func (h *Handle) Type() string         { return h.inst.typ.Description.Name }
-func (h *Handle) Mode() string         { return h.inst.mode }
-func (h *Handle) Pause() time.Duration { return h.inst.pause }
+// Task, Run, Type, Mode, Pause and Watchdog say what the handle belongs to.
+func (h *Handle) Task() string            { return h.task }
+func (h *Handle) Run() string             { return h.run }
+func (h *Handle) Type() string            { return h.inst.typ.Description.Name }
+func (h *Handle) Mode() string            { return h.inst.mode }
+func (h *Handle) Pause() time.Duration    { return h.inst.pause }
+func (h *Handle) Watchdog() time.Duration { return h.inst.watchdog }
 
 // Log is the logger of the run, or of the instance.
 func (h *Handle) Log() hclog.Logger {
@@ -421,7 +422,7 @@ func (h *Handle) checkEmit(e *taskv1.Emit) error {
 	}
 	var names []string
 	for _, o := range h.inst.typ.Description.Outputs {
-		if o.Name == e.GetOutput() {
+		if o.Name == e.GetOutput() || o.Name == wire.AnyOutput && e.GetOutput() != "" {
 			return nil
 		}
 		names = append(names, o.Name)

@@ -31,6 +31,7 @@ type instance struct {
 	name     string
 	mode     string
 	pause    time.Duration
+	watchdog time.Duration
 	maxFrame int
 	log      hclog.Logger
 	author   func(func() error) error // calls author code
@@ -79,6 +80,7 @@ func newInstance(s *Server, t *Type, q *taskv1.ConfigureRequest, log hclog.Logge
 		name:     q.GetInstance(),
 		mode:     q.GetMode(),
 		pause:    time.Duration(q.GetPause()),
+		watchdog: time.Duration(q.GetWatchdog()),
 		maxFrame: int(q.GetMaxFrame()),
 		log:      log,
 		author:   guard,

@@ -29,6 +29,7 @@ type Config struct {
 	Config   []byte // msgpack
 	LogLevel string
 	Pause    time.Duration
+	Watchdog time.Duration
 	MaxFrame int // 0: the default
 
 	// AfterCommit is called when the n-th commit is stored and before it is
@@ -94,7 +95,7 @@ func Open(ctx context.Context, conn grpc.ClientConnInterface, store *Store, c Co
 	client := taskv1.NewTaskClient(conn)
 	answer, err := client.Configure(ctx, &taskv1.ConfigureRequest{
 		Instance: c.Task, Task: c.Task, Type: c.Type, SchemaHash: c.Schema, Config: c.Config,
-		LogLevel: c.LogLevel, MaxFrame: uint32(c.MaxFrame), Mode: c.Mode, Pause: int64(c.Pause),
+		LogLevel: c.LogLevel, MaxFrame: uint32(c.MaxFrame), Mode: c.Mode, Pause: int64(c.Pause), Watchdog: int64(c.Watchdog),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("configure: %s", status.Convert(err).Message())

@@ -519,7 +519,8 @@ type ConfigureRequest struct {
 	Dir        string                 `protobuf:"bytes,10,opt,name=dir,proto3" json:"dir,omitempty"`                           // working directory from now on; empty: stay where you are
 	// The process serves other instances too: every record of this one's log says "@task", its
 	// instance, so that the host can tell them apart.
-	Shared        bool `protobuf:"varint,11,opt,name=shared,proto3" json:"shared,omitempty"`
+	Shared        bool  `protobuf:"varint,11,opt,name=shared,proto3" json:"shared,omitempty"`
+	Watchdog      int64 `protobuf:"varint,12,opt,name=watchdog,proto3" json:"watchdog,omitempty"` // nanoseconds: the longest that a continuous task may be silent; 0 is none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -629,6 +630,13 @@ func (x *ConfigureRequest) GetShared() bool {
 		return x.Shared
 	}
 	return false
+}
+
+func (x *ConfigureRequest) GetWatchdog() int64 {
+	if x != nil {
+		return x.Watchdog
+	}
+	return 0
 }
 
 type ConfigureResponse struct {
@@ -3275,7 +3283,7 @@ const file_task_proto_rawDesc = "" +
 	"schemaHash\x12\x16\n" +
 	"\x06config\x18\x03 \x01(\fR\x06config\"I\n" +
 	"\x10ValidateResponse\x125\n" +
-	"\bproblems\x18\x01 \x03(\v2\x19.taskhost.task.v1.ProblemR\bproblems\"\x9d\x02\n" +
+	"\bproblems\x18\x01 \x03(\v2\x19.taskhost.task.v1.ProblemR\bproblems\"\xb9\x02\n" +
 	"\x10ConfigureRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x12\n" +
 	"\x04task\x18\x02 \x01(\tR\x04task\x12\x12\n" +
@@ -3289,7 +3297,8 @@ const file_task_proto_rawDesc = "" +
 	"\x05pause\x18\t \x01(\x03R\x05pause\x12\x10\n" +
 	"\x03dir\x18\n" +
 	" \x01(\tR\x03dir\x12\x16\n" +
-	"\x06shared\x18\v \x01(\bR\x06shared\"`\n" +
+	"\x06shared\x18\v \x01(\bR\x06shared\x12\x1a\n" +
+	"\bwatchdog\x18\f \x01(\x03R\bwatchdog\"`\n" +
 	"\x11ConfigureResponse\x125\n" +
 	"\bproblems\x18\x01 \x03(\v2\x19.taskhost.task.v1.ProblemR\bproblems\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\"o\n" +
