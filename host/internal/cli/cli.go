@@ -30,6 +30,8 @@ type Commands struct {
 	Plugin PluginCommands
 	// Examine looks at a configuration and at the machine that it would run on.
 	Examine func(ctx context.Context, s Sources) ([]Finding, error)
+	// Import makes a configuration of another program's.
+	Import func(o ImportOptions) (Imported, error)
 }
 
 // Sources say what a configuration is read from.
@@ -146,7 +148,7 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add("host", a.serveCommand(), a.validateCommand(), a.fmtCommand(), a.planCommand(), a.reloadCommand(), a.configCommand(), a.hostCommand(), a.pluginCommand(), a.storeCommand(), a.doctorCommand())
-	add("host", a.tokenCommand(), a.auditCommand())
+	add("host", a.tokenCommand(), a.auditCommand(), a.importCommand())
 	add("use", a.statusCommand(), a.taskCommand(), a.runsCommand(), a.queueCommand(), a.logsCommand(), a.eventsCommand(), a.notifiersCommand())
 	root.AddCommand(a.versionCommand())
 	return root
