@@ -32,6 +32,8 @@ type Commands struct {
 	Examine func(ctx context.Context, s Sources) ([]Finding, error)
 	// Import makes a configuration of another program's.
 	Import func(o ImportOptions) (Imported, error)
+	// FirstConfig is a configuration to start from in dir.
+	FirstConfig func(dir string) ([]byte, error)
 }
 
 // Sources say what a configuration is read from.
@@ -148,7 +150,7 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add("host", a.serveCommand(), a.validateCommand(), a.fmtCommand(), a.planCommand(), a.reloadCommand(), a.configCommand(), a.hostCommand(), a.pluginCommand(), a.storeCommand(), a.doctorCommand())
-	add("host", a.tokenCommand(), a.auditCommand(), a.importCommand())
+	add("host", a.tokenCommand(), a.auditCommand(), a.importCommand(), a.initCommand())
 	add("use", a.statusCommand(), a.taskCommand(), a.runsCommand(), a.queueCommand(), a.logsCommand(), a.eventsCommand(), a.notifiersCommand())
 	root.AddCommand(a.versionCommand())
 	return root

@@ -53,9 +53,10 @@ func commands() cli.Commands {
 			}
 			return bytes.ReplaceAll(source, []byte("  =  "), []byte(" = ")), nil
 		},
-		Store:  storeCommands(),
-		Plugin: pluginCommands(),
-		Import: importFiles,
+		Store:       storeCommands(),
+		Plugin:      pluginCommands(),
+		Import:      importFiles,
+		FirstConfig: func(dir string) ([]byte, error) { return []byte("# first in " + dir + "\n"), nil },
 		Examine: func(_ context.Context, s cli.Sources) ([]cli.Finding, error) {
 			if s.Config[0] == "ill.hcl" {
 				return []cli.Finding{{Check: "data directory", Level: "error", Detail: "data can be written by others", Remedy: "chmod go-w data"}}, nil
