@@ -37,4 +37,19 @@ func TestTheFirstConfigurationRuns(t *testing.T) {
 	if out, code := cliWith(t, h.Dir, nil, "task", "run", "report", "-wait", "30s"); code != 0 {
 		t.Errorf("run report: exit %d: %s", code, out)
 	}
+	// What the host says of the slots, and what the files say.
+	for _, args := range [][]string{{"next", "-n", "2"}, {"next", "-n", "2", "-c", "config.hcl"}} {
+		if out, code := cliOut(t, h.Dir, args...); code != 0 || strings.Count(out, "  hello") < 2 || !strings.Contains(out, "hello  every 1s: more slots") {
+			t.Errorf("%v: exit %d: %s", args, code, out)
+		}
+	}
+	out, code := cliOut(t, h.Dir, "explain", "hello", "-c", "config.hcl")
+	for _, want := range []string{"A run every 1s, on a grid", "retry.attempts = 2  [config.hcl:", "stop.drain = 10s  [built in]", "\n  Next: "} {
+		if code != 0 || !strings.Contains(out, want) {
+			t.Errorf("explain: exit %d, no %q in %s", code, want, out)
+		}
+	}
+	if out, code := cliWith(t, h.Dir, nil, "explain", "helo"); code != 3 || !strings.Contains(out, `did you mean "hello"?`) {
+		t.Errorf("explain a task that is not there: exit %d: %s", code, out)
+	}
 }
