@@ -21,8 +21,9 @@ type Source struct {
 	VarFiles []string
 	Offline  bool // neither environment nor secrets are read
 
-	unlocked bool // without regard to the lock file
-	absent   bool // a plugin that is not here is what the lock file says of it
+	explain  string // the task of which Config.Origins tells
+	unlocked bool   // without regard to the lock file
+	absent   bool   // a plugin that is not here is what the lock file says of it
 }
 
 // Loaded is what a Source came to. With errors among the diagnostics the Config is for display only.
@@ -58,7 +59,7 @@ type loading struct {
 func load(ctx context.Context, s Source, how loading) Loaded {
 	var l Loaded
 	l.Config, l.diags, l.sources = config.Load(ctx, config.Options{
-		Paths: s.Paths, Vars: s.Vars, VarFiles: s.VarFiles, Files: how.files, Offline: s.Offline, Unlocked: s.unlocked,
+		Paths: s.Paths, Vars: s.Vars, VarFiles: s.VarFiles, Files: how.files, Offline: s.Offline, Unlocked: s.unlocked, Explain: s.explain,
 		Env: os.LookupEnv,
 		Key: how.key,
 		Plugins: func(h config.Host) config.Plugins {

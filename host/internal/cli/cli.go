@@ -30,6 +30,14 @@ type Commands struct {
 	Plugin PluginCommands
 	// Examine looks at a configuration and at the machine that it would run on.
 	Examine func(ctx context.Context, s Sources) ([]Finding, error)
+	// Import makes a configuration of another program's.
+	Import func(o ImportOptions) (Imported, error)
+	// Explain says in words what a task will do. Its error is a *NotDeclared where there is none.
+	Explain func(ctx context.Context, o ExplainOptions) (Explanation, error)
+	// Schedules computes the slots of the periodic tasks of a configuration.
+	Schedules func(ctx context.Context, o ScheduleOptions) ([]admin.Schedule, error)
+	// FirstConfig is a configuration to start from in dir.
+	FirstConfig func(dir string) ([]byte, error)
 }
 
 // Sources say what a configuration is read from.
@@ -146,8 +154,8 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add("host", a.serveCommand(), a.validateCommand(), a.fmtCommand(), a.planCommand(), a.reloadCommand(), a.configCommand(), a.hostCommand(), a.pluginCommand(), a.storeCommand(), a.doctorCommand(), a.supportCommand())
-	add("host", a.tokenCommand(), a.auditCommand())
-	add("use", a.statusCommand(), a.taskCommand(), a.runsCommand(), a.queueCommand(), a.logsCommand(), a.eventsCommand(), a.notifiersCommand(), a.notifyCommand())
+	add("host", a.tokenCommand(), a.auditCommand(), a.importCommand(), a.initCommand())
+	add("use", a.statusCommand(), a.taskCommand(), a.runsCommand(), a.queueCommand(), a.logsCommand(), a.eventsCommand(), a.notifiersCommand(), a.notifyCommand(), a.nextCommand(), a.explainCommand())
 	root.AddCommand(a.versionCommand())
 	return root
 }

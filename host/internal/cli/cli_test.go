@@ -15,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/taskhost/taskhost/host/admin"
 	"github.com/taskhost/taskhost/host/internal/api/apitest"
 	"github.com/taskhost/taskhost/host/internal/cli"
 	"github.com/taskhost/taskhost/host/internal/task"
@@ -53,8 +54,12 @@ func commands() cli.Commands {
 			}
 			return bytes.ReplaceAll(source, []byte("  =  "), []byte(" = ")), nil
 		},
-		Store:  storeCommands(),
-		Plugin: pluginCommands(),
+		Store:       storeCommands(),
+		Plugin:      pluginCommands(),
+		Import:      importFiles,
+		Schedules:   schedules,
+		Explain:     explain,
+		FirstConfig: func(dir string) ([]byte, error) { return []byte("# first in " + dir + "\n"), nil },
 		Examine: func(_ context.Context, s cli.Sources) ([]cli.Finding, error) {
 			if s.Config[0] == "ill.hcl" {
 				return []cli.Finding{{Check: "data directory", Level: "error", Detail: "data can be written by others", Remedy: "chmod go-w data"}}, nil
@@ -62,6 +67,46 @@ func commands() cli.Commands {
 			return []cli.Finding{{Check: "user", Level: "ok", Detail: "uid 1000"}, {Check: "clock", Level: "warning", Detail: "no time server keeps it", Remedy: "run chrony"}}, nil
 		},
 	}
+}
+
+// schedules stands in for those of a configuration, around a change of the clocks.
+func schedules(_ context.Context, o cli.ScheduleOptions) ([]admin.Schedule, error) {
+	slots := func(name string, at ...time.Time) (all []admin.Slot) {
+		for _, t := range at {
+			all = append(all, admin.Slot{Task: name, At: admin.At(t)})
+		}
+		return all
+	}
+	return []admin.Schedule{
+		{Task: "dump", ModeText: "cron 30 2 * * * (Europe/Berlin)", TimeZone: "Europe/Berlin", Items: slots("dump", o.From.Add(time.Hour))},
+		{Task: "quick", ModeText: "every 10s", Items: slots("quick", o.From.Add(10*time.Second), o.From.Add(20*time.Second))},
+		{Task: "sweep", ModeText: "after 5m"},
+	}, nil
+}
+
+// explain stands in for an explanation.
+func explain(_ context.Context, o cli.ExplainOptions) (cli.Explanation, error) {
+	if o.Task != "dump" {
+		return cli.Explanation{}, &cli.NotDeclared{Err: fmt.Errorf("no task %q", o.Task)}
+	}
+	values := []cli.Origin{{Path: "stop.drain", Value: "10s", From: "built in"}, {Path: "periodic.cron", Value: "30 2 * * *", From: "task", Place: "tasks.hcl:4"}}
+	return cli.Explanation{
+		Task: "dump", Source: "tasks.hcl:1", TimeZone: "Europe/Berlin", Values: values,
+		Next:  []admin.Time{admin.At(time.Date(2027, time.March, 28, 1, 0, 0, 0, time.UTC))},
+		Parts: []cli.Explained{{Title: "When", Sentences: []cli.Sentence{{Text: "A run now and then.", From: values}}}},
+	}, nil
+}
+
+// importFiles stands in for an import: it says what it was given, and finds broken.json broken.
+func importFiles(o cli.ImportOptions) (cli.Imported, error) {
+	i := cli.Imported{Tasks: []string{"a"}, Notes: []cli.ImportNote{{File: o.Files[0].Name, Line: 3, Kind: "differs", Text: "differs"}}}
+	if o.Files[0].Name == "broken.json" {
+		i.Notes[0].Line, i.Notes[0].Kind, i.Notes[0].Text = 1, "broken", "no good"
+	}
+	for _, f := range o.Files {
+		i.HCL += fmt.Sprintf("# %s: %s %d bytes, column %s, notes %t\n", o.Format, f.Name, len(f.Text), o.UserColumn, o.Notes)
+	}
+	return i, nil
 }
 
 // pluginCommands stand in for the plugins of a configuration: that of bad.hcl has errors, that of drift.hcl another http

@@ -60,6 +60,9 @@ func exitCode(err error) int {
 	if _, ok := errors.AsType[*waitError](err); ok {
 		return ExitWait
 	}
+	if _, ok := errors.AsType[*NotDeclared](err); ok {
+		return ExitNotFound
+	}
 	if _, ok := errors.AsType[*admin.UnreachableError](err); ok {
 		return ExitUnreachable
 	}

@@ -19,7 +19,7 @@ const defaultConfig = "config.hcl"
 
 func (s *Sources) flags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringArrayVar(&s.Config, "config", nil, "a file or a directory of *.hcl and *.hcl.json; may be repeated; "+defaultConfig+" without it")
+	f.StringArrayVarP(&s.Config, "config", "c", nil, "a file or a directory of *.hcl and *.hcl.json; may be repeated; "+defaultConfig+" without it")
 	f.StringArrayVar(&s.Vars, "var", nil, "set a variable, NAME=VALUE; may be repeated")
 	f.StringArrayVar(&s.VarFiles, "var-file", nil, "read variables from a file; may be repeated")
 }

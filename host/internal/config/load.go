@@ -28,6 +28,8 @@ type Options struct {
 	// same as long as digests are compared. Load calls it with the data directory
 	// when everything else is well. nil is for loads whose digest nobody keeps.
 	Key func(dataDir string) ([]byte, error)
+	// Explain names a task of which Config.Origins tells.
+	Explain string
 }
 
 // Config is a whole configuration: values with every default applied.
@@ -41,6 +43,7 @@ type Config struct {
 	// BlockDigests identify these blocks by their names, such as `notify "ops"`, as Digest does the whole.
 	BlockDigests map[string]string
 	Moves        []task.Move // of tasks that had another name before
+	Origins      []Origin    // of the task that Options.Explain names
 	// Hide takes the sensitive values of the configuration out of a text, as far as they
 	// stand in it as they are. It is safe for concurrent use.
 	Hide func(text string) string
@@ -124,6 +127,9 @@ func (l *loader) load() *Config {
 	config.Moves = l.readMoves(l.root.blocks["moved"], tasks)
 	for _, q := range values(queues) {
 		config.Queues = append(config.Queues, q.def)
+	}
+	if l.opts.Explain != "" {
+		config.Origins = l.origins(tasks, hostSection)
 	}
 	if !l.find.failed() {
 		l.digest(config)

@@ -1,0 +1,37 @@
+package pm2_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/taskhost/taskhost/host/internal/imports"
+	"github.com/taskhost/taskhost/host/internal/imports/pm2"
+)
+
+func TestJavaScriptThatComputesIsSentToNode(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"const x = 1;\nmodule.exports = {apps: []}",
+		"module.exports = {apps: [{name: 'x', script: require('y')}]}",
+		"module.exports = {apps: [{name: `x`, script: 'y'}]}",
+		"module.exports = () => ({})",
+		"exports.apps = []",
+		"",
+	} {
+		f := pm2.Read([]imports.File{{Name: "ecosystem.config.js", Text: text}})
+		if len(f.Tasks) > 0 || !f.Broken() || !strings.Contains(f.Notes[0].Text, "node -p") {
+			t.Errorf("%q: %v", text, f.Notes)
+		}
+	}
+}
+
+func TestAnObjectOfJavaScriptIsRead(t *testing.T) {
+	t.Parallel()
+	f := pm2.Read([]imports.File{{Name: "ecosystem.config.cjs", Text: "/* all\n of it */\nmodule.exports = {\n\tapps: [{name:'web',script:\"http://not.a.comment/x.js\",cwd:'/srv',args:['a', 1, true],},],\n};\n"}})
+	if len(f.Tasks) != 1 || f.Tasks[0].Get("config.command") != `["node", "http://not.a.comment/x.js", "a", "1", "true"]` {
+		t.Fatalf("tasks %v, notes %v", f.Tasks, f.Notes)
+	}
+	if f.Tasks[0].At.Line != 4 {
+		t.Errorf("it stands in line %d", f.Tasks[0].At.Line)
+	}
+}

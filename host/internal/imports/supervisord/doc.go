@@ -1,0 +1,3 @@
+// Package supervisord reads supervisord's configuration: each [program:x] becomes a
+// continuous task.
+package supervisord

@@ -1,0 +1,4 @@
+module.exports = {
+  apps: [{ name: 'x', script: 'x.js',
+    env: { TOKEN: process.env.TOKEN } }],
+};
