@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/taskhost/taskhost/host/admin"
+	"github.com/taskhost/taskhost/host/internal/audit"
 )
 
 // Listening says how an address is listened on.
@@ -20,6 +21,7 @@ type Listening struct {
 	Attribute string       // where the file says so, for messages
 	TLS       *TLS         // of TCP addresses; without it they must be of this machine alone
 	Users     map[int]Role // who may connect to a Unix socket beside the host's own user and root, by uid
+	Audit     *audit.Log   // where those stand who may not; nil is nowhere
 }
 
 // Listen opens one address: unix:PATH or IP:PORT. A socket that an earlier host left is replaced when
@@ -114,7 +116,7 @@ func listenUnix(ctx context.Context, path string, o Listening) (net.Listener, er
 		l.Close()
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
-	return &unixListener{UnixListener: l, path: path, info: info, users: o.Users}, nil
+	return &unixListener{UnixListener: l, path: path, info: info, users: o.Users, audit: o.Audit}, nil
 }
 
 const (
@@ -175,6 +177,7 @@ type unixListener struct {
 	path  string
 	info  fs.FileInfo
 	users map[int]Role
+	audit *audit.Log
 }
 
 // unixConn is a connection whose other end is known.
@@ -183,7 +186,7 @@ type unixConn struct {
 	peer peer
 }
 
-// Accept waits for the next connection of somebody who may connect; others are cut.
+// Accept waits for the next connection of somebody who may connect; others are cut and written down.
 func (l *unixListener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.AcceptUnix()
@@ -194,6 +197,7 @@ func (l *unixListener) Accept() (net.Conn, error) {
 		if role, ok := l.role(uid); ok && err == nil {
 			return &unixConn{c, peer{unix: true, uid: uid, name: userName(uid), role: role}}, nil
 		}
+		l.stranger(uid, err)
 		c.Close()
 	}
 }
