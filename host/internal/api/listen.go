@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/taskhost/taskhost/host/admin"
+	"github.com/taskhost/taskhost/host/internal/audit"
 )
 
 // Listening says how an address is listened on.
@@ -23,6 +24,7 @@ type Listening struct {
 
 	Most      int           // connections at a time; 0 is 2,048
 	WriteTime time.Duration // to take a part of an answer; 0 is 10 s
+	Audit     *audit.Log    // where those stand who may not; nil is nowhere
 }
 
 // Listen opens one address: unix:PATH or IP:PORT. A socket that an earlier host left is replaced when
@@ -125,7 +127,7 @@ func listenUnix(ctx context.Context, path string, o Listening) (*unixListener, e
 		l.Close()
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
-	return &unixListener{UnixListener: l, path: path, info: info, users: o.Users}, nil
+	return &unixListener{UnixListener: l, path: path, info: info, users: o.Users, audit: o.Audit}, nil
 }
 
 const (
@@ -186,6 +188,7 @@ type unixListener struct {
 	path  string
 	info  fs.FileInfo
 	users map[int]Role
+	audit *audit.Log
 }
 
 // unixConn is a connection whose other end is known.
@@ -194,7 +197,7 @@ type unixConn struct {
 	peer peer
 }
 
-// Accept waits for the next connection of somebody who may connect; others are cut.
+// Accept waits for the next connection of somebody who may connect; others are cut and written down.
 func (l *unixListener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.AcceptUnix()
@@ -205,6 +208,7 @@ func (l *unixListener) Accept() (net.Conn, error) {
 		if role, ok := l.role(uid); ok && err == nil {
 			return &unixConn{c, peer{unix: true, uid: uid, name: userName(uid), role: role}}, nil
 		}
+		l.stranger(uid, err)
 		c.Close()
 	}
 }

@@ -67,7 +67,7 @@ func rateOf(r config.Rate) api.Rate { return api.Rate{Number: r.Number, Per: r.P
 
 // listening is how a listener is opened; block is where the file says so.
 func (h *host) listening(block string, t *config.TLS) (o api.Listening, err error) {
-	o.Attribute, o.Most = block+".listen", connections()
+	o.Attribute, o.Audit, o.Most = block+".listen", h.doors.audit, connections()
 	if t == nil {
 		return o, nil
 	}

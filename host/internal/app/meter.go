@@ -16,7 +16,9 @@ func (h *host) readMetrics() {
 			bytes, free := h.store.Usage()
 			return metrics.Store{Ready: h.store.Ready() == nil, Bytes: bytes, Free: free}
 		},
-		Readers:     func() (int, uint64) { return h.feed.Readers(), h.feed.Cut() },
-		LogsDropped: h.logs.Dropped,
+		Readers:      func() (int, uint64) { return h.feed.Readers(), h.feed.Cut() },
+		LogsDropped:  h.logs.Dropped,
+		Unresponsive: h.pulse.Unresponsive,
+		ClockJumps:   h.fleet.ClockJumps,
 	})
 }

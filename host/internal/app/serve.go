@@ -21,6 +21,7 @@ import (
 	"github.com/taskhost/taskhost/host/internal/notify"
 	"github.com/taskhost/taskhost/host/internal/pool"
 	"github.com/taskhost/taskhost/host/internal/process"
+	"github.com/taskhost/taskhost/host/internal/pulse"
 	"github.com/taskhost/taskhost/host/internal/queue"
 	"github.com/taskhost/taskhost/host/internal/redact"
 	"github.com/taskhost/taskhost/host/internal/runner"
@@ -83,6 +84,7 @@ type host struct {
 	store    *store.SQLite
 	queues   *queue.Broker
 	launcher *process.Launcher
+	pulse    *pulse.Launcher
 	runner   *runner.Runner
 	clock    *alarm.Clock // of the slots
 	fleet    *supervisor.Fleet
@@ -140,8 +142,9 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 		return nil, err
 	}
 	h.launcher = process.New(process.Config{RunDir: h.data.join("run"), Cgroup: c.Host.Cgroup, Log: h.log.Named("process")})
+	h.pulse = pulse.New(h.launcher, h.log.Named("process"))
 	h.runner = runner.New(runner.Config{
-		Launcher: redact.Launcher{Inner: pool.New(h.launcher), Hide: h.hides.hide},
+		Launcher: redact.Launcher{Inner: pool.New(h.pulse), Hide: h.hides.hide},
 		Values:   h.store,
 		Queues:   h.tracer.Queues(h.queues),
 		Plugins:  l.catalog,
@@ -307,6 +310,9 @@ func (h *host) close() {
 	h.feed.Close()
 	if h.clock != nil {
 		h.clock.Close()
+	}
+	if h.pulse != nil {
+		h.pulse.Close()
 	}
 	if h.launcher != nil {
 		h.launcher.Close()

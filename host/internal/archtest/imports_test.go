@@ -42,6 +42,7 @@ var rules = []rule{
 	{"host/internal/notify", []string{"host/internal/task", "host/internal/feed", "host/internal/process", "sdk/schema"}, "reads the feed and the store, sends from a queue, runs commands through process; config checks templates with it"},
 	{"host/internal/runner", []string{"host/internal/task", "sdk/wire"}, "drives one process through the contracts of task"},
 	{"host/internal/redact", []string{"host/internal/task"}, "a launcher over a launcher: knows neither processes nor runs"},
+	{"host/internal/pulse", []string{"host/internal/task"}, "a launcher over a launcher: asks processes and ends none"},
 	{"host/internal/pool", []string{"host/internal/task", "sdk/wire"}, "a launcher over a launcher: knows seats in processes and nothing of runs' fates"},
 	{"host/internal/supervisor", []string{"host/internal/task", "host/internal/schedule", "host/internal/backoff"}, "decides; everything it does goes through task.Engine and task.Journal"},
 	{"host/internal/store", []string{"host/internal/task"}, "calls no one"},

@@ -76,9 +76,17 @@ func unleash(t *testing.T, h *admintest.Host) (since time.Time) {
 // It waits until each has run again after now, so that whatever happened is over.
 func checkTame(t *testing.T, h *admintest.Host, since time.Time, lenient ...string) {
 	t.Helper()
-	now := time.Now()
+	var names []string
 	for i := range 19 {
-		name := tame(i)
+		names = append(names, tame(i))
+	}
+	lostNothing(t, h, names, since, lenient...)
+}
+
+func lostNothing(t *testing.T, h *admintest.Host, names []string, since time.Time, lenient ...string) {
+	t.Helper()
+	now := time.Now()
+	for _, name := range names {
 		h.Until(name+" runs again", func(ctx context.Context) error {
 			runs := endedRuns(t, h, name)
 			if len(runs) == 0 || runs[0].Started.Before(now) {
@@ -214,4 +222,77 @@ task "many" {
 			t.Errorf("%s was started anew %d times; want 3 at most, for six suspects", name, got.Restarts)
 		}
 	}
+}
+
+// scaled is a block of n instances, at most four in a process, each of which runs every second.
+func scaled(n int) string {
+	return fmt.Sprintf(`
+task "many" {
+  plugin          = "badplugin"
+  type            = "run"
+  process         = "shared"
+  max_per_process = 4
+  instances       = %d
+  periodic {
+    every = "1s"
+  }
+  config {
+    do = "nothing"
+  }
+}
+`, n)
+}
+
+// scaledTo reloads with n instances, waits until those that came have run, and returns how many of them sit in each process.
+func scaledTo(t *testing.T, h *admintest.Host, before, n int) map[int]int {
+	t.Helper()
+	rewrite(h, scaled(n))
+	done := reload(t, h)
+	for i := range max(before, n) {
+		name := fmt.Sprintf("many.%d", i+1)
+		want := admin.NoChange
+		switch {
+		case i >= n:
+			want = admin.Removed
+		case i >= before:
+			want = admin.Added
+		}
+		if got := changes(done.Plan.Tasks)[name]; got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	in := map[int]int{}
+	for i := range n {
+		name := fmt.Sprintf("many.%d", i+1)
+		h.UntilRun(name, "succeeded")
+		in[pidOf(t, h, name)]++
+	}
+	return in
+}
+
+func TestInstancesThatComeAndGoWithAReloadDisturbNoneOfThoseThatStay(t *testing.T) {
+	t.Parallel()
+	h := sharedHost(t, scaled(3))
+	stay := []string{"many.1", "many.2"}
+	for _, name := range append(stay, "many.3") {
+		h.UntilRun(name, "succeeded")
+	}
+	pid, since := pidOf(t, h, stay[0]), time.Now()
+	in := scaledTo(t, h, 3, 8)
+	if in[pid] != 4 || len(in) != 2 {
+		t.Errorf("up: %v sit in each process; want 4 in %d and 4 in one more", in, pid)
+	}
+	untilProcesses(h, 2)
+	lostNothing(t, h, append(stay, "many.3"), since)
+	if in = scaledTo(t, h, 8, 2); in[pid] != 2 {
+		t.Errorf("down: %v sit in each process; want 2 in %d", in, pid)
+	}
+	untilProcesses(h, 1) // the one that nobody sits in any more has ended
+	lostNothing(t, h, stay, since)
+	if in = scaledTo(t, h, 2, 4); in[pid] != 4 {
+		t.Errorf("up again: %v sit in each process; want 4 in %d", in, pid)
+	}
+	lostNothing(t, h, stay, since)
+	_, err := h.Task(t.Context(), "many.8")
+	wantProblem(t, err, 410, "task_gone")
 }

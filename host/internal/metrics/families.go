@@ -100,6 +100,10 @@ var families = []family{
 		}
 	}},
 	{"taskhost_schedule_lateness_seconds", buckets, "From the due time of a slot, its jitter included, to the entry of author code.", func(s *scrape) { s.page.buckets(s.m.lateness) }},
+	{"taskhost_clock_jumps_total", counter, "Steps of the wall clock by more than 2 s, those while the machine slept included, by direction.", func(s *scrape) {
+		s.sample(float64(s.forward), "direction", "forward")
+		s.sample(float64(s.backward), "direction", "backward")
+	}},
 	{"taskhost_run_wait_seconds", buckets, "From the moment that a run was queued to the entry of author code, by trigger.", func(s *scrape) {
 		triggers, waits := sorted[task.Trigger, histogram](&s.m.waits, cmp.Compare)
 		for i, t := range triggers {
@@ -118,6 +122,7 @@ var families = []family{
 			s.tasks[i].counts.exits.each(func(r string, n float64) { s.sample(n, "task", s.tasks[i].Task, "reason", r) })
 		}
 	}},
+	{"taskhost_plugin_unresponsive", gauge, "Processes of a task that did not answer when they were asked last.", unresponsive},
 	{"taskhost_plugin_cpu_seconds_total", counter, "Processor time of a task's processes, without their children.", perTask(func(v *taskView) float64 { return v.usage.cpu.Seconds() })},
 	{"taskhost_plugin_resident_memory_bytes", gauge, "Resident memory of a task's processes, without their children.", perTask(func(v *taskView) float64 { return float64(v.usage.memory) })},
 
@@ -246,6 +251,19 @@ func dropped(s *scrape) {
 		if n := s.m.sources.LogsDropped(v.Task); n > 0 {
 			s.sample(float64(n), "task", v.Task, "reason", "disk")
 		}
+	}
+}
+
+// unresponsive counts those of a task's processes that do not answer.
+func unresponsive(s *scrape) {
+	for i := range s.tasks {
+		n := 0
+		for _, p := range s.tasks[i].Processes {
+			if s.unresponsive[p.PID] {
+				n++
+			}
+		}
+		s.sample(float64(n), "task", s.tasks[i].Task)
 	}
 }
 

@@ -45,11 +45,13 @@ func newWorld(names ...string) *world {
 		State: func(_ context.Context, name string) (map[string]task.Published, error) {
 			return w.published[name], nil
 		},
-		Queues:      func() []task.QueueStatus { return w.queues },
-		Generation:  func() int { return 7 },
-		Store:       func() Store { return w.store },
-		Readers:     func() (int, uint64) { return 2, 1 },
-		LogsDropped: func(string) int64 { return 5 },
+		Queues:       func() []task.QueueStatus { return w.queues },
+		Generation:   func() int { return 7 },
+		Store:        func() Store { return w.store },
+		Readers:      func() (int, uint64) { return 2, 1 },
+		LogsDropped:  func(string) int64 { return 5 },
+		Unresponsive: func() map[int]bool { return map[int]bool{3: true} },
+		ClockJumps:   func() (uint64, uint64) { return 4, 6 },
 	})
 	return w
 }

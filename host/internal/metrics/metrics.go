@@ -19,6 +19,10 @@ type Sources struct {
 	Store       func() Store
 	Readers     func() (now int, cut uint64) // of events
 	LogsDropped func(name string) int64      // lines of a task that found no room on their way to the disk
+	// Unresponsive are the pids of processes that do not answer.
+	Unresponsive func() map[int]bool
+	// ClockJumps counts the steps of the wall clock, those while the machine slept included.
+	ClockJumps func() (forward, backward uint64)
 }
 
 // Store is what the store says of itself.

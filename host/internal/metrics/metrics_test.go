@@ -323,3 +323,21 @@ func BenchmarkScrape(b *testing.B) {
 	}
 	b.ReportMetric(float64(size), "bytes")
 }
+
+func TestProcessesThatDoNotAnswerAndStepsOfTheClockAreShown(t *testing.T) {
+	t.Parallel()
+	all := full().scrape(t)
+	for _, tt := range []struct {
+		name, label, of string
+		want            float64
+	}{
+		{"taskhost_plugin_unresponsive", "task", "check.www", 1},
+		{"taskhost_plugin_unresponsive", "task", "loader", 0},
+		{"taskhost_clock_jumps_total", "direction", "forward", 4},
+		{"taskhost_clock_jumps_total", "direction", "backward", 6},
+	} {
+		if got := value(t, all, tt.name, tt.label, tt.of); got != tt.want {
+			t.Errorf("%s of %s: %v, want %v", tt.name, tt.of, got, tt.want)
+		}
+	}
+}

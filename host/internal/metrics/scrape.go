@@ -29,6 +29,8 @@ type scrape struct {
 	generation, readers int
 	cut                 uint64
 	omitted             int // published numbers without a series
+	unresponsive        map[int]bool
+	forward, backward   uint64 // steps of the clock
 }
 
 // taskView is one task.
@@ -50,6 +52,8 @@ type number struct {
 func (m *Metrics) look(ctx context.Context) (*scrape, error) {
 	s := &scrape{m: m, now: m.now(), queues: m.sources.Queues(), store: m.sources.Store(), generation: m.sources.Generation(), self: lookAtSelf()}
 	s.readers, s.cut = m.sources.Readers()
+	s.unresponsive = m.sources.Unresponsive()
+	s.forward, s.backward = m.sources.ClockJumps()
 	m.mu.Lock()
 	s.reload = m.reload
 	m.mu.Unlock()

@@ -3,11 +3,13 @@ package notify
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +37,8 @@ type Queues interface {
 	task.Queues
 	Define(queues []task.Queue, tasks []task.Definition)
 	Queue(name string) (task.QueueStatus, bool)
+	Queues() []task.QueueStatus
+	Purge(ctx context.Context, queue string, dead bool, by string) (int, error)
 }
 
 // Config is what a Center works with.
@@ -57,6 +61,8 @@ const owner = "@notify"
 
 // QueueName is the queue of a notifier; no queue of a configuration can have its name.
 func QueueName(notifier string) string { return "@" + notifier }
+
+func notifierOf(queue string) string { return strings.TrimPrefix(queue, QueueName("")) }
 
 // How messages are tried again: for about a day.
 const (
@@ -135,8 +141,7 @@ func (r *runner) end() {
 }
 
 // Define takes over the blocks and tasks of a configuration, in place of those before. Notifiers that have not changed
-// go on; one that is not there any more forgets what it knew, and what it had not sent stays in its queue until it is
-// declared again.
+// go on; one that is not there any more forgets what it knew, and what it had not sent is removed.
 func (c *Center) Define(b Blocks, tasks []task.Definition) error {
 	labels := make(map[string]map[string]string, len(tasks))
 	for _, d := range tasks {
@@ -217,8 +222,31 @@ func (c *Center) apply() error {
 			delete(c.stations, name)
 		}
 	}
+	c.sweep()
 	return c.applyRest()
 }
+
+// sweep removes what notifiers have not sent that are not declared any more, also since an earlier host. It was meant for
+// somebody who is not to be told now; sent years later, by a notifier of the same name, it would say what is long over.
+func (c *Center) sweep() {
+	ctx, cancel := context.WithTimeout(c.life, purgeTime)
+	defer cancel()
+	for _, q := range c.cfg.Queues.Queues() {
+		if q.Declared {
+			continue
+		}
+		unsent, err := c.cfg.Queues.Purge(ctx, q.Name, false, owner)
+		dead, deadErr := c.cfg.Queues.Purge(ctx, q.Name, true, owner)
+		if err = errors.Join(err, deadErr); err != nil {
+			c.cfg.Log.Error("what a notifier had not sent cannot be removed", "notifier", notifierOf(q.Name), "err", err)
+		}
+		if unsent+dead > 0 {
+			c.cfg.Log.Warn("a notifier is not in the configuration any more; what it had not sent was removed", "notifier", notifierOf(q.Name), "unsent", unsent, "given_up", dead)
+		}
+	}
+}
+
+const purgeTime = 5 * time.Second
 
 // applyRest begins alerts and heartbeats anew. The lock is held.
 func (c *Center) applyRest() error {

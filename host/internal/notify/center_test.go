@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/taskhost/taskhost/host/internal/feed"
 	"github.com/taskhost/taskhost/host/internal/process"
@@ -29,6 +30,7 @@ type world struct {
 	tasks  []task.Definition
 
 	mu      sync.Mutex
+	said    strings.Builder // the log
 	fail    error
 	tries   int
 	inputs  []string
@@ -50,7 +52,7 @@ func newWorld(t *testing.T, b Blocks, names ...string) *world {
 func (w *world) open(t *testing.T) {
 	t.Helper()
 	w.queues = queue.New(queue.Config{Store: w.store})
-	w.center = New(Config{Store: w.store, Feed: w.feed, Queues: w.queues, Run: w.run, Host: "h", Alerted: w.hear})
+	w.center = New(Config{Store: w.store, Feed: w.feed, Queues: w.queues, Run: w.run, Host: "h", Alerted: w.hear, Log: hclog.New(&hclog.LoggerOptions{Output: w})})
 	if err := w.center.Define(w.blocks, w.tasks); err != nil {
 		t.Fatal(err)
 	}
@@ -81,6 +83,19 @@ func (w *world) run(_ context.Context, c process.Command) ([]byte, task.ExitCaus
 		}
 	}
 	return nil, task.ExitCause{}, nil
+}
+
+// Write takes the log.
+func (w *world) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.said.Write(p)
+}
+
+func (w *world) log() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.said.String()
 }
 
 func (w *world) setFail(err error) {
@@ -193,6 +208,52 @@ func TestANewCenterGoesOnWhereTheOneBeforeWasKilled(t *testing.T) {
 		after(time.Minute)
 		w.want(t, "a failed", "2 failed, 2 recovered")
 	})
+}
+
+func TestWhatARemovedNotifierHasNotSentIsRemoved(t *testing.T) {
+	t.Parallel()
+	for name, remove := range map[string]func(t *testing.T, w *world){
+		"by a reload": func(t *testing.T, w *world) {
+			if err := w.center.Define(Blocks{}, w.tasks); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"while the host was down": func(t *testing.T, w *world) {
+			w.center.Close()
+			w.queues.Close()
+			w.blocks = Blocks{}
+			w.open(t)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, commanded(Notifier{}), "a", "b")
+				defer func() { w.close() }()
+				w.setFail(errors.New("nobody there"))
+				after(2 * time.Second)
+				w.ended("a", task.OutcomeFailed)
+				after(3 * 24 * time.Hour) // that one is given up
+				w.ended("b", task.OutcomeFailed)
+				after(time.Minute)
+				if q, _ := w.queues.Queue(QueueName("ops")); q.Messages != 1 || q.Dead != 1 {
+					t.Fatalf("%d wait and %d were given up: the test has nothing to remove", q.Messages, q.Dead)
+				}
+				remove(t, w)
+				if q, there := w.queues.Queue(QueueName("ops")); there {
+					t.Errorf("%d messages and %d dead letters stay", q.Messages, q.Dead)
+				}
+				if text := w.log(); strings.Count(text, "is not in the configuration any more") != 1 || !strings.Contains(text, "notifier=ops unsent=1 given_up=1") {
+					t.Errorf("the log: %s", text)
+				}
+				w.setFail(nil)
+				if err := w.center.Define(commanded(Notifier{}), w.tasks); err != nil {
+					t.Fatal(err)
+				}
+				after(time.Hour)
+				w.want(t) // what was removed does not come back
+			})
+		})
+	}
 }
 
 func TestATaskThatIsInTroubleWhenANotifierComesIsTold(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"mime"
@@ -42,6 +43,7 @@ message {{.ID}} of the notifier {{.Notifier}} on {{.Host}}
 type email struct {
 	of            Email
 	subject, text *Template
+	roots         *x509.CertPool // who may certify the mail server; nil are the system's
 }
 
 // send hands the message to the mail server, which answers for it from then on.
@@ -79,9 +81,13 @@ func (e *email) dial(ctx context.Context) (net.Conn, string, error) {
 		return nil, "", err
 	}
 	if e.of.TLS == DirectTLS {
-		conn = tls.Client(conn, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12})
+		conn = tls.Client(conn, e.tls(host))
 	}
 	return conn, host, nil
+}
+
+func (e *email) tls(host string) *tls.Config {
+	return &tls.Config{ServerName: host, RootCAs: e.roots, MinVersion: tls.VersionTLS12}
 }
 
 func (e *email) talk(conn net.Conn, host string, text []byte) error {
@@ -93,7 +99,7 @@ func (e *email) talk(conn net.Conn, host string, text []byte) error {
 		if ok, _ := c.Extension("STARTTLS"); !ok {
 			return permanent{errors.New("the mail server does not offer STARTTLS; give tls = \"none\" where the way to it is safe")}
 		}
-		if err := c.StartTLS(&tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}); err != nil {
+		if err := c.StartTLS(e.tls(host)); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"bufio"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -20,7 +19,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -121,100 +119,6 @@ func TestErrorsOfAWebhookDoNotShowItsURL(t *testing.T) {
 	err = mustSender(t, Notifier{Webhook: &Webhook{URL: "http://" + address + "/hooks/s3cret", Timeout: time.Minute}}).send(t.Context(), Sample("ops", epoch), 1)
 	if err == nil || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("%v", err)
-	}
-}
-
-// mailServer speaks SMTP as far as a client needs it, and keeps what it is given.
-type mailServer struct {
-	net.Listener
-	refuse string // the answer to RCPT; "" takes it
-	user   string // who must log in, with the password p; "" is nobody
-
-	mu   sync.Mutex
-	from string
-	to   []string
-	text string
-}
-
-func startMailServer(t *testing.T) *mailServer {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := &mailServer{Listener: l}
-	var talks sync.WaitGroup
-	talks.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			talks.Go(func() { defer conn.Close(); m.talk(conn) })
-		}
-	})
-	t.Cleanup(func() { l.Close(); talks.Wait() })
-	return m
-}
-
-func (m *mailServer) talk(conn net.Conn) {
-	_ = conn.SetDeadline(time.Now().Add(time.Minute))
-	in := bufio.NewReader(conn)
-	say := func(text string) { fmt.Fprintf(conn, "%s\r\n", text) }
-	say("220 mail.test ESMTP")
-	loggedIn := m.user == ""
-	for {
-		line, err := in.ReadString('\n')
-		if err != nil {
-			return
-		}
-		line = strings.TrimRight(line, "\r\n")
-		verb, rest, _ := strings.Cut(line, " ")
-		m.mu.Lock()
-		switch strings.ToUpper(verb) {
-		case "EHLO":
-			fmt.Fprintf(conn, "250-mail.test\r\n250-AUTH PLAIN\r\n250 8BITMIME\r\n")
-		case "AUTH":
-			plain, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(rest, "PLAIN "))
-			if loggedIn = string(plain) == "\x00"+m.user+"\x00p"; loggedIn {
-				say("235 welcome")
-			} else {
-				say("535 who are you")
-			}
-		case "MAIL":
-			if !loggedIn {
-				say("530 log in first")
-				break
-			}
-			m.from = rest
-			say("250 ok")
-		case "RCPT":
-			if m.refuse != "" {
-				say(m.refuse)
-				break
-			}
-			m.to = append(m.to, rest)
-			say("250 ok")
-		case "DATA":
-			say("354 go on")
-			var text strings.Builder
-			for {
-				line, err := in.ReadString('\n')
-				if err != nil || line == ".\r\n" {
-					break
-				}
-				text.WriteString(strings.TrimPrefix(line, "."))
-			}
-			m.text = text.String()
-			say("250 queued")
-		case "QUIT":
-			say("221 bye")
-			m.mu.Unlock()
-			return
-		default:
-			say("502 what")
-		}
-		m.mu.Unlock()
 	}
 }
 

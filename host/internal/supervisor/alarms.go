@@ -47,6 +47,7 @@ type alarms struct {
 	silent                         bool          // no success for too long
 	waitsSince                     time.Time     // since when a success is waited for, at the earliest
 	paused                         bool          // as of the last event
+	looped                         bool          // an earlier life of the host told of a crash loop, and nothing has gone well since
 	dead                           int           // dead letters of the queue that it consumes
 	outside                        []task.Reason // those of dead letters and alerts as they were told, until they are told anew
 	alerts                         []task.Reason
@@ -73,6 +74,8 @@ func (st *state) recallAlarms(m task.Memory, now time.Time) {
 			a.late.on = true
 		case task.ReasonNoSuccess:
 			a.silent = true
+		case task.ReasonCrashLoop:
+			a.looped = true
 		case task.ReasonDeadLetters:
 			a.outside = append(a.outside, r)
 		}
@@ -92,6 +95,7 @@ func (st *state) fitAlarms() {
 	a.missed.fit(limits.Missed)
 	a.late.fit(limits.Late)
 	a.silent = a.silent && limits.NoSuccess > 0
+	a.looped = a.looped && st.def.Mode == task.Continuous
 	if st.def.Consume == nil {
 		a.dead = 0
 		a.outside = slices.DeleteFunc(slices.Clone(a.outside), func(r task.Reason) bool { return r.Code == task.ReasonDeadLetters })

@@ -269,6 +269,76 @@ func TestARestartOfTheHostTellsNoAlarmTwiceAndForgetsNone(t *testing.T) {
 	}
 }
 
+// loops is a continuous task that fails until well is set, in a crash loop of an earlier life of the host.
+func loops(t *testing.T) (s *sim, well *bool) {
+	t.Helper()
+	d := continuousTask()
+	d.Continuous.Restart = task.Restart{Policy: task.RestartOnFailure, Backoff: time.Second, MaxBackoff: 10 * time.Second, ResetAfter: time.Minute, MaxFailures: 3, Window: 10 * time.Minute}
+	d.Alarm.CrashLoop = true
+	d.Alarm.Failing = 0
+	s, well = newSim(t, d), new(false)
+	s.behave = func() behaviour {
+		if *well {
+			return working(-1)()
+		}
+		b := working(time.Second)()
+		b.status = task.StatusFailed
+		return b
+	}
+	s.boot(task.Memory{Failures: 9, Health: &task.Health{Reasons: []task.Reason{{Code: task.ReasonCrashLoop, Text: "it keeps failing"}}}})
+	return s, well
+}
+
+func TestACrashLoopAcrossARestartOfTheHostEndsOnceAndWhenItIsOver(t *testing.T) {
+	t.Parallel()
+	s, well := loops(t)
+	s.wantCodes(t, "at the start of the host", task.ReasonCrashLoop)
+	s.advance(2 * time.Minute)
+	s.wantCodes(t, "in the loop again", task.ReasonCrashLoop)
+	if !s.st.crashLoop {
+		t.Errorf("it is %s: the test has no crash loop", s.status().State)
+	}
+	if told := s.alarmsTold(); len(told) > 0 {
+		t.Errorf("nothing has changed, and it was told: %v", told)
+	}
+	*well = true
+	for _, p := range s.procs { // those that are up learn it too
+		p.b = s.behave()
+	}
+	s.advance(2 * time.Minute)
+	s.wantCodes(t, "after a minute without a failure")
+	if diff := cmp.Diff([]string{"recovered crash_loop"}, s.alarmsTold()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestACrashLoopThatTheNextHostDoesNotSeeEndsAfterAsMuchHealth(t *testing.T) {
+	t.Parallel()
+	s, well := loops(t)
+	*well = true
+	for _, p := range s.procs {
+		p.b = s.behave()
+	}
+	s.advance(30 * time.Second)
+	s.wantCodes(t, "before it has been well for long", task.ReasonCrashLoop)
+	s.advance(time.Minute + 30*time.Second)
+	s.wantCodes(t, "after a minute")
+	if diff := cmp.Diff([]string{"recovered crash_loop"}, s.alarmsTold()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestACrashLoopOfAnEarlierHostEndsWithAStop(t *testing.T) {
+	t.Parallel()
+	s, _ := loops(t)
+	s.must(task.Command{Verb: task.VerbStop})
+	s.advance(time.Minute)
+	s.wantCodes(t, "after a stop")
+	if diff := cmp.Diff([]string{"recovered crash_loop"}, s.alarmsTold()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestAStreakIsOnFromItsLimitUntilAsManyWereWell checks streak against the history that it has no room for.
 func TestAStreakIsOnFromItsLimitUntilAsManyWereWell(t *testing.T) {
 	t.Parallel()

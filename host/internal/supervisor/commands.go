@@ -163,7 +163,8 @@ func (st *state) start(c task.Command, now time.Time) error {
 func (st *state) turnOn(now time.Time) {
 	st.on, st.startedAt = true, now
 	st.open = len(st.unmet) == 0
-	st.failed, st.completed, st.crashLoop, st.backoff = nil, false, false, nil
+	st.failed, st.completed, st.backoff = nil, false, nil
+	st.leaveLoop()
 	st.restartAt, st.restarts, st.history = time.Time{}, 0, backoff.History{}
 	st.launchAt, st.launchErr, st.launchFails = time.Time{}, nil, 0
 	st.facts, st.record = facts{}, nil
@@ -206,7 +207,8 @@ func (st *state) stopTask(c task.Command, now time.Time) error {
 // turnOff ends all that the task does. It reports whether that changed anything.
 func (st *state) turnOff(s stop, now time.Time) bool {
 	changed := st.on
-	st.on, st.failed, st.completed, st.crashLoop = false, nil, false, false
+	st.on, st.failed, st.completed = false, nil, false
+	st.leaveLoop()
 	st.restartAt, st.backoff, st.launchErr = time.Time{}, nil, nil
 	moved, _ := st.stopAll(s, now)
 	ended := st.endWaiting(s.actor, "the task was stopped", now)
@@ -420,7 +422,8 @@ func (st *state) restart(c task.Command, now time.Time) error {
 		return nil
 	}
 	st.closing = closingRestart
-	st.failed, st.crashLoop, st.history = nil, false, backoff.History{}
+	st.failed, st.history = nil, backoff.History{}
+	st.leaveLoop()
 	st.restartAt, st.backoff = time.Time{}, nil
 	st.stopAll(s, now)
 	st.changed()
@@ -495,6 +498,7 @@ func (e booted) apply(st *state, now time.Time) {
 		st.lastSlot = now
 	}
 	st.on = st.wished()
+	st.alarms.looped = st.alarms.looped && st.on
 	for _, r := range append(append([]task.Run(nil), m.Interrupted...), m.Live...) {
 		st.recall(r, now)
 	}

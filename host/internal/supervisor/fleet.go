@@ -46,6 +46,8 @@ type Fleet struct {
 	view atomic.Pointer[view]
 	over chan struct{} // closed when Run has returned
 
+	jumps *jumps // of the clock
+
 	// Owned by the goroutine of Run.
 	ctx         context.Context // of the loops
 	loops       sync.WaitGroup
@@ -89,6 +91,7 @@ func New(cfg Config) *Fleet {
 		unmet: map[string][]string{},
 		heirs: heirs{},
 		gates: newGates(),
+		jumps: newJumps(cfg.Now().Round(0), time.Now()),
 	}
 	f.view.Store(&view{})
 	return f

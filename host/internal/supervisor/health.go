@@ -86,7 +86,7 @@ func (st *state) steadyAt(r *run) time.Time {
 	if st.def.Mode != task.Continuous || limit == 0 || !r.entered || r.Stop != nil {
 		return time.Time{}
 	}
-	if st.failures == 0 && !st.crashLoop && !st.alarms.failing.on {
+	if st.failures == 0 && !st.looping() && !st.alarms.failing.on {
 		return time.Time{}
 	}
 	return r.began.Add(limit)
@@ -94,7 +94,8 @@ func (st *state) steadyAt(r *run) time.Time {
 
 // steady forgets what was before the run.
 func (st *state) steady(r *run, now time.Time) {
-	st.failures, st.crashLoop, st.history, st.dirty = 0, false, backoff.History{}, true
+	st.failures, st.history, st.dirty = 0, backoff.History{}, true
+	st.leaveLoop()
 	st.alarms.failing = streak{}
 	st.tell("run", "steady", r.ID, "it has been at work for "+st.def.Continuous.Restart.ResetAfter.String()+" without a failure", now)
 }
@@ -162,7 +163,7 @@ func (st *state) health(now time.Time) task.Health {
 	if st.alarms.failing.on && st.failed == nil {
 		add(task.ReasonFailing, st.failingText())
 	}
-	if st.crashLoop && st.def.Alarm.CrashLoop {
+	if st.looping() && st.def.Alarm.CrashLoop {
 		add(task.ReasonCrashLoop, "it keeps failing and is tried again at the longest delay; its log says why, and taskhost task start "+st.def.Name+" tries at once")
 	}
 	if st.launchFails > 0 {

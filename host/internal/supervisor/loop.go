@@ -107,6 +107,7 @@ func (l *loop) look(ctx context.Context) {
 	by := wall.Sub(l.wall) - elapsed.Sub(l.elapsed)
 	l.wall, l.elapsed = wall, elapsed
 	if by > stepLimit || by < -stepLimit {
+		l.fleet.jumps.saw(by, wall, elapsed)
 		l.log.Warn("the clock stepped", "task", l.name, "by", by)
 		l.step(ctx, stepped{by: by})
 	}

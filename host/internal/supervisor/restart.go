@@ -48,7 +48,8 @@ func (st *state) afterLife(r *run, now time.Time) {
 	alive := now.Sub(r.began)
 	if !r.Outcome.Failure() {
 		if policy.ResetAfter > 0 && alive >= policy.ResetAfter {
-			st.history, st.crashLoop = backoff.History{}, false
+			st.history = backoff.History{}
+			st.leaveLoop()
 		}
 		if policy.Policy != task.RestartAlways {
 			st.completed, st.facts.Completed = true, true
@@ -82,6 +83,13 @@ func (st *state) afterLife(r *run, now time.Time) {
 	st.restartAt, st.crashLoop = now.Add(next.After), next.CrashLoop
 	st.backoff = &task.Reason{Code: reasonCode(r), Text: fmt.Sprintf("%s (%s in a row)", text, count(st.failures, "failure")), Until: st.restartAt}
 }
+
+// looping reports whether the task counts as one in a crash loop. After a restart of the host it is tried anew at once;
+// that it fails less often than before has to show first.
+func (st *state) looping() bool { return st.crashLoop || st.alarms.looped }
+
+// leaveLoop ends a crash loop, also one of an earlier life of the host.
+func (st *state) leaveLoop() { st.crashLoop, st.alarms.looped = false, false }
 
 func reasonCode(r *run) string {
 	if r.Error == nil {

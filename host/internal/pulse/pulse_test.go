@@ -1,0 +1,159 @@
+package pulse
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/taskhost/taskhost/host/internal/hosttest"
+	"github.com/taskhost/taskhost/host/internal/task"
+)
+
+// log keeps what is said.
+type log struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *log) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), text)
+}
+
+// deaf is a process that does not answer while it is told so.
+type deaf struct {
+	task.Process
+	mu  sync.Mutex
+	is  bool
+	err error // with which it refuses
+}
+
+func (d *deaf) set(is bool, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.is, d.err = is, err
+}
+
+func (d *deaf) Ping(ctx context.Context) error {
+	d.mu.Lock()
+	is, err := d.is, d.err
+	d.mu.Unlock()
+	if is {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return err
+}
+
+// deafLauncher starts processes that can be made deaf.
+type deafLauncher struct {
+	hosttest.Launcher
+	all []*deaf
+}
+
+func (l *deafLauncher) Launch(ctx context.Context, spec task.LaunchSpec) (task.Process, error) {
+	p, err := l.Launcher.Launch(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	l.all = append(l.all, &deaf{Process: p})
+	return l.all[len(l.all)-1], nil
+}
+
+func inPulse(t *testing.T, n int, f func(l *Launcher, all []*deaf, said *log)) {
+	synctest.Test(t, func(t *testing.T) {
+		inner, said := &deafLauncher{}, &log{}
+		l := New(inner, hclog.New(&hclog.LoggerOptions{Output: said}))
+		defer l.Close()
+		for range n {
+			if _, err := l.Launch(t.Context(), task.LaunchSpec{Task: "t"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f(l, inner.all, said)
+	})
+}
+
+// later lets rounds pass.
+func later(rounds int) {
+	<-time.After(time.Duration(rounds)*every + patient + time.Second)
+	synctest.Wait()
+}
+
+func pids(l *Launcher) []int { return slices.Sorted(maps.Keys(l.Unresponsive())) }
+
+func TestAProcessThatDoesNotAnswerIsKnownUntilItDoes(t *testing.T) {
+	inPulse(t, 3, func(l *Launcher, all []*deaf, said *log) {
+		later(1)
+		if got := pids(l); len(got) > 0 || said.count("answer") > 0 {
+			t.Errorf("at first: %v", got)
+		}
+		all[1].set(true, nil)
+		later(3)
+		if got := pids(l); !slices.Equal(got, []int{all[1].Info().PID}) || said.count("does not answer: task=t") != 1 {
+			t.Errorf("deaf: %v, said %d times", got, said.count("does not answer"))
+		}
+		all[1].set(false, nil)
+		later(1)
+		if got := pids(l); len(got) > 0 || said.count("answers again") != 1 {
+			t.Errorf("well again: %v, said %d times", got, said.count("answers again"))
+		}
+	})
+}
+
+func TestAProcessThatRefusesOrHasEndedIsNotUnresponsive(t *testing.T) {
+	inPulse(t, 2, func(l *Launcher, all []*deaf, _ *log) {
+		all[0].set(false, errors.New("it is closing"))
+		all[1].set(true, nil)
+		later(1)
+		if got := pids(l); !slices.Equal(got, []int{all[1].Info().PID}) {
+			t.Errorf("unresponsive: %v", got)
+		}
+		all[1].Kill()
+		<-all[1].Done()
+		if got := pids(l); len(got) > 0 {
+			t.Errorf("after its end: %v", got)
+		}
+		later(1)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if len(l.live) != 1 {
+			t.Errorf("%d processes are remembered, want the one that lives", len(l.live))
+		}
+	})
+}
+
+func TestOneThatDoesNotAnswerKeepsNoneOfTheOthersFromBeingAsked(t *testing.T) {
+	inPulse(t, abreast, func(l *Launcher, all []*deaf, _ *log) {
+		for _, d := range all[1:] {
+			d.set(true, nil)
+		}
+		later(1)
+		if got := l.Unresponsive(); len(got) != abreast-1 || got[all[0].Info().PID] {
+			t.Errorf("%d are unresponsive", len(got))
+		}
+	})
+}
+
+func TestAFailedLaunchIsNotAskedAfter(t *testing.T) {
+	l := New(&hosttest.Launcher{Plugin: func(task.LaunchSpec) hosttest.Plugin { return hosttest.Plugin{LaunchErr: errors.New("no")} }}, hclog.NewNullLogger())
+	defer l.Close()
+	if _, err := l.Launch(t.Context(), task.LaunchSpec{Task: "t"}); err == nil || len(l.live) > 0 {
+		t.Errorf("error %v, %d remembered", err, len(l.live))
+	}
+}
