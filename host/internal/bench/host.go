@@ -32,9 +32,9 @@ type group struct {
 
 // hcl writes the config of a host. All paths in it are absolute or stand beside it. The history is
 // short, because the floor has none: what is measured are processes.
-func hcl(notes, plugins string, groups []group) string {
+func hcl(notes, plugins, listen string, groups []group) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "host {\n  data_dir = \"data\"\n  plugin_dir = %q\n  keep {\n    succeeded = 10\n  }\n  admin {\n    listen = [\"unix:data/admin.sock\"]\n  }\n}\n", plugins)
+	fmt.Fprintf(&b, "host {\n  data_dir = \"data\"\n  plugin_dir = %q\n  keep {\n    succeeded = 10\n  }\n  admin {\n    listen = [\"unix:data/admin.sock\"%s]\n  }\n}\n", plugins, listen)
 	for _, g := range groups {
 		b.WriteString(g.extra)
 		for i := range g.count {
@@ -45,14 +45,20 @@ func hcl(notes, plugins string, groups []group) string {
 }
 
 // startHost starts a host with the tasks of the groups, without waiting for them.
-func (l *lab) startHost(groups ...group) (*host, error) {
+func (l *lab) startHost(groups ...group) (*host, error) { return l.startHostAt("", groups...) }
+
+// startHostAt is startHost of one that also listens on a TCP address.
+func (l *lab) startHostAt(addr string, groups ...group) (*host, error) {
+	if addr != "" {
+		addr = fmt.Sprintf(", %q", addr)
+	}
 	l.hosts++
 	dir := l.path(fmt.Sprintf("host-%d", l.hosts))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
 	notes, config := filepath.Join(dir, "notes"), filepath.Join(dir, "config.hcl")
-	if err := os.WriteFile(config, []byte(hcl(notes, filepath.Dir(l.probe()), groups)), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(hcl(notes, filepath.Dir(l.probe()), addr, groups)), 0o600); err != nil {
 		return nil, err
 	}
 	cmd := exec.Command(l.path("taskhost"), "serve", "-config", config)

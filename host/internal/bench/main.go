@@ -32,11 +32,17 @@ func command(ctx context.Context, args []string, out, log io.Writer) error {
 	row := flags.Int("row", 0, fmt.Sprintf("only this row, 1 to %d", len(rows)))
 	profile := flags.String("cpuprofile", "", "write the processor profile of the host (of the last one) to this file")
 	config := flags.String("serve", "", "be the host on this config; bench starts itself so for -cpuprofile")
+	crowdAt := flags.String("crowd", "", "be the crowd at this address; bench starts itself so for row 12")
+	flood := flags.Int("flood", 0, "with -crowd: how many requests at a time")
+	stay := flags.Duration("for", 0, "with -crowd: how long they stay")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *config != "" {
 		return serve(ctx, *config, *profile)
+	}
+	if *crowdAt != "" {
+		return beCrowd(ctx, *crowdAt, *flood, *stay, out)
 	}
 	if *row < 0 || *row > len(rows) {
 		return fmt.Errorf("there is no row %d; rows are 1 to %d", *row, len(rows))

@@ -16,6 +16,8 @@ type Parcel struct {
 	Line string `json:"line,omitempty"` // parcels of one line go one after the other, where the task says order_by
 	Work string `json:"work,omitempty"`
 	Fail string `json:"fail,omitempty"` // as in Config, or exit
+
+	Trace string `json:"trace,omitempty"` // that its handler was in when it sent it on
 }
 
 // handle does with a message what it says, and sends it on. Its journal has a line for each beginning and end.
@@ -42,6 +44,7 @@ func handle(ctx context.Context, h *task.Host, c Config, m *task.Message[Parcel]
 	if err := fail(m.Value.Fail); err != nil {
 		return err
 	}
+	m.Value.Trace = task.TraceParent(ctx)
 	m.Emit("out", m.Value)
 	return note("end")
 }
