@@ -14,6 +14,7 @@ import { task } from "./views/task.js";
 import { run } from "./views/run.js";
 import { queue, queues } from "./views/queues.js";
 import { pipeline } from "./views/pipeline.js";
+import { timeline } from "./views/timeline.js";
 
 const app = document.getElementById("app");
 
@@ -23,6 +24,7 @@ function view() {
   if (parts[0] === "runs" && parts.length === 2) return run(parts[1]);
   if (parts[0] === "queues") return parts.length === 2 ? queue(parts[1]) : queues();
   if (parts[0] === "pipeline") return pipeline();
+  if (parts[0] === "timeline") return timeline();
   release();
   return overview();
 }
@@ -37,7 +39,8 @@ function header() {
     h("a", { class: "brand", href: to() }, h("img", { src: "./icon.svg", alt: "", width: 22, height: 22 }), "taskhost"),
     h("nav", { "aria-label": "views" }, tab(to(), "Tasks", !parts.length || parts[0] === "tasks" || parts[0] === "runs"),
       tab(to("queues"), ["Queues", dead > 0 && h("span", { class: "badge", title: "dead letters" }, dead)], parts[0] === "queues"),
-      tab(to("pipeline"), "Pipeline", parts[0] === "pipeline")),
+      tab(to("pipeline"), "Pipeline", parts[0] === "pipeline"),
+      tab(to("timeline"), "Timeline", parts[0] === "timeline")),
     h("span", { class: "spacer" }),
     host && h("span", { class: "faint host" }, `${host.version} · generation ${host.generation}`, host.state !== "running" && h("b", { class: "chip" }, host.state)),
     state.who && h("span", { class: "faint who", title: `role ${state.who.role}` }, `${state.who.name}`),
