@@ -42,7 +42,14 @@ browser:
 .PHONY: screenshots
 screenshots: browser ## take the pictures of the page in docs/page
 	@mkdir -p docs/page
-	$(GO) test -count=1 -run=TestPicturesOfThePage ./host/internal/ui -screenshots=$(CURDIR)/docs/page
+	$(GO) test -count=1 -run=TestPicturesOfThePage ./host/internal/ui -screenshots=$(CURDIR)/docs/page $(SCREENSHOTS)
+
+# How long `make load-page` watches the page.
+LOAD ?= 5m
+
+.PHONY: load-page
+load-page: browser ## watch the page with 1,000 tasks at 50 events a second for LOAD: its memory and its longest work
+	$(GO) test -count=1 -v -timeout=0 -run=TestThePageStaysSmoothUnderLoad ./host/internal/ui -load=$(LOAD)
 
 .PHONY: test
 test: check build browser ## run everything: checks, unit tests, whole-program tests

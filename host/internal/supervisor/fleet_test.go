@@ -570,6 +570,11 @@ func TestGroupRateSpacesStarts(t *testing.T) {
 		if took := time.Since(began); took < 30*time.Second || took > 33*time.Second {
 			t.Errorf("four runs at six a minute took %s", took)
 		}
+		for _, r := range h.journal.runs {
+			if !slices.ContainsFunc(r.Timeline, func(m task.Moment) bool { return m.What == "admitted" && m.Note == "by api" }) {
+				t.Errorf("run %s does not tell that its group let it in: %v", r.ID, r.Timeline)
+			}
+		}
 	})
 }
 

@@ -137,6 +137,7 @@ func (e granted) apply(st *state, now time.Time) {
 	for _, r := range st.runs {
 		if r.ticket == e.ticket && r.phase == waitGroup {
 			r.phase, st.dirty = waitProcess, true
+			r.moment("admitted", "by "+strings.Join(st.def.Groups, ", "), now)
 			return
 		}
 	}

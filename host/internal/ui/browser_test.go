@@ -32,6 +32,12 @@ type browser struct {
 // newBrowser starts one with a window of this size; without a Chromium on the machine the test is skipped.
 func newBrowser(t *testing.T, width, height int, options ...chromedp.ExecAllocatorOption) *browser {
 	t.Helper()
+	return newBrowserFor(t, 3*time.Minute, width, height, options...)
+}
+
+// newBrowserFor starts one that ends after a time at the latest.
+func newBrowserFor(t *testing.T, life time.Duration, width, height int, options ...chromedp.ExecAllocatorOption) *browser {
+	t.Helper()
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if found, err := exec.LookPath(name); err == nil && path == "" {
@@ -45,7 +51,7 @@ func newBrowser(t *testing.T, width, height int, options ...chromedp.ExecAllocat
 	if os.Geteuid() == 0 {
 		all = append(all, chromedp.NoSandbox)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), life)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, append(all, options...)...)
 	t.Cleanup(cancel)

@@ -1,13 +1,20 @@
 package ui_test
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +22,10 @@ import (
 	"github.com/taskhost/taskhost/host/admin"
 )
 
-var screenshots = flag.String("screenshots", "", "take pictures of the page into this directory")
+var (
+	screenshots    = flag.String("screenshots", "", "take pictures of the page into this directory")
+	allScreenshots = flag.Bool("screenshots-all", false, "of every view, and also for a large screen")
+)
 
 const shop = `
 queue "orders" {
@@ -96,7 +106,58 @@ task "notify" {
     url = "http://127.0.0.1:1/nowhere"
   }
 }
+queue "urls" {}
+queue "pages" {
+  max_messages = 100
+}
+task "scrape" {
+  description = "fetches what is asked for"
+  plugin      = "http"
+  type        = "fetch"
+  instances   = 2
+  continuous {}
+  consume "urls" {}
+  output "pages" {
+    queue = "pages"
+  }
+}
+task "index" {
+  description = "stands still today"
+  plugin      = "http"
+  type        = "forward"
+  enabled     = false
+  continuous {}
+  consume "pages" {}
+  config {
+    url = "SITE"
+  }
+}
+task "tally" {
+  description = "after each good fetch of the rates"
+  plugin      = "exec"
+  config {
+    command = ["true"]
+  }
+  after_run "exchange-rates" {
+    outcome = ["succeeded"]
+  }
+}
 `
+
+// views are what pictures are taken of; those that are kept stand in the documents, the others are for whoever works on the page.
+var views = []struct {
+	name, hash string
+	kept       bool
+	drawn      string // true once the picture can be taken
+}{
+	{"overview", "#/", true, `document.querySelector("#main svg.strip")`},
+	{"task", "#/tasks/exchange-rates", true, `document.querySelector(".big-strip") && document.querySelector(".log .line")`},
+	{"run", "RUN", true, `document.querySelector(".moments") && document.querySelector(".log .line")`},
+	{"queues", "#/queues", false, `document.querySelector("tbody tr")`},
+	{"queue", "#/queues/orders", false, `document.querySelector(".messages")`},
+	{"pipeline", "#/pipeline", true, `document.querySelector(".graph")`},
+	{"timeline", "#/timeline?zoom=6h", true, `document.querySelectorAll(".lane-list path").length > 8`},
+}
 
 // TestPicturesOfThePage is no test: make screenshots runs it.
 func TestPicturesOfThePage(t *testing.T) {
@@ -106,19 +167,20 @@ func TestPicturesOfThePage(t *testing.T) {
 	site := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer site.Close()
 	p := startPlace(t, strings.ReplaceAll(shop, "SITE", site.URL), "plugins/exec", "plugins/http", "examples/04-report")
-	fill(t, p)
-	b := newBrowser(t, 1280, 800)
+	fill(t, p, site.URL)
+	failed := p.UntilRun("exchange-rates", "failed")
+	b := newBrowserFor(t, 10*time.Minute, 1280, 800)
 	b.login(p.url, p.token)
 	b.until("the strips are there", `document.querySelectorAll("svg.strip").length >= 5`)
-	for name, hash := range map[string]string{"overview": "#/", "task": "#/tasks/exchange-rates"} {
+	for _, v := range views {
 		for _, scheme := range []string{"light", "dark"} {
-			for _, width := range []int64{360, 1280} {
-				b.look(width, 800, scheme)
-				b.open(p.url + hash)
-				b.until("it is drawn", `document.querySelector("#main svg.strip, #main .big-strip") && (!document.querySelector(".log") || document.querySelector(".log .line"))`)
+			for _, width := range widths(v.kept) {
+				b.look(width, height(width), scheme)
+				b.open(p.url + strings.Replace(v.hash, "RUN", "#/runs/"+failed.ID, 1))
+				b.until("it is drawn", v.drawn)
 				b.eval("document.activeElement.blur()")
-				file := filepath.Join(*screenshots, fmt.Sprintf("%s-%s-%d.png", name, scheme, width))
-				if err := os.WriteFile(file, b.picture(), 0o644); err != nil {
+				file := filepath.Join(*screenshots, fmt.Sprintf("%s-%s-%d.png", v.name, scheme, width))
+				if err := os.WriteFile(file, smaller(t, b.picture()), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -127,8 +189,53 @@ func TestPicturesOfThePage(t *testing.T) {
 	b.clean()
 }
 
+// widths are those of a phone and of a window, and with -screenshots-all that of a large screen.
+func widths(kept bool) []int64 {
+	switch {
+	case *allScreenshots:
+		return []int64{360, 1280, 3840}
+	case kept:
+		return []int64{360, 1280}
+	}
+	return nil
+}
+
+func height(width int64) int64 { return max(800, width*9/16) }
+
+// smaller is a picture with as many colours as fit into one byte: a page has few.
+func smaller(t *testing.T, data []byte) []byte {
+	t.Helper()
+	full, err := png.Decode(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	few := image.NewPaletted(full.Bounds(), commonest(full))
+	draw.Draw(few, few.Bounds(), full, image.Point{}, draw.Src)
+	var b bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&b, few); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// commonest are the colours that a picture has most of.
+func commonest(m image.Image) color.Palette {
+	n := map[color.RGBA]int{}
+	for y := m.Bounds().Min.Y; y < m.Bounds().Max.Y; y++ {
+		for x := m.Bounds().Min.X; x < m.Bounds().Max.X; x++ {
+			n[color.RGBAModel.Convert(m.At(x, y)).(color.RGBA)]++
+		}
+	}
+	all := slices.SortedFunc(maps.Keys(n), func(a, b color.RGBA) int { return n[b] - n[a] })
+	palette := color.Palette{}
+	for _, c := range all[:min(256, len(all))] {
+		palette = append(palette, c)
+	}
+	return palette
+}
+
 // fill gives the tasks a past.
-func fill(t *testing.T, p *place) {
+func fill(t *testing.T, p *place, site string) {
 	t.Helper()
 	ctx := context.Background()
 	for name, back := range map[string]time.Duration{"homepage": 20 * time.Minute, "exchange-rates": 45 * time.Minute} {
@@ -142,6 +249,11 @@ func fill(t *testing.T, p *place) {
 	}
 	for range 2 {
 		if _, err := p.Post(ctx, "orders", []byte(`{"item":"tea"}`), admin.PostOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 17 {
+		if _, err := p.Post(ctx, "urls", fmt.Appendf(nil, `{"url":%q}`, fmt.Sprintf("%s/%d", site, i)), admin.PostOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}

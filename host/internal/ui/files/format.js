@@ -33,6 +33,8 @@ export const whole = (seconds) => length(Math.max(0, Math.round(seconds)) || 0.0
 export const ago = (text) => (text ? `${whole((now() - ms(text)) / 1000)} ago` : "");
 export const since = (text) => (text ? whole((now() - ms(text)) / 1000) : "");
 
+export const left = (text) => whole(Math.max(0, (ms(text) - now()) / 1000));
+
 export function until(text) {
   if (!text) return "";
   const left = (ms(text) - now()) / 1000;

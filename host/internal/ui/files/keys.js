@@ -3,6 +3,7 @@
 import { state, changed } from "./store.js";
 import { go, route, setQuery, to } from "./router.js";
 import { shortcut } from "./parts/actions.js";
+import { timelineKey } from "./views/timeline.js";
 import { closeDialog, closeMenu } from "./parts/overlay.js";
 
 const setting = "taskhost.keys";
@@ -38,7 +39,7 @@ function escape(e) {
 function single(key, target) {
   if (leader) {
     leader = false;
-    const where = { o: to(), q: to("queues"), p: to("pipeline"), c: to("config"), l: to("plugins"), e: to("events") }[key];
+    const where = { o: to(), q: to("queues"), p: to("pipeline"), t: to("timeline"), c: to("config"), l: to("plugins"), e: to("events") }[key];
     if (where) go(where);
     return Boolean(where);
   }
@@ -53,6 +54,7 @@ function single(key, target) {
     search.select();
   } else if (key === "j") step(1);
   else if (key === "k") step(-1);
+  else if (route().parts[0] === "timeline" && timelineKey(key)) return true;
   else return command(key, target);
   return true;
 }

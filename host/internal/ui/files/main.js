@@ -17,6 +17,7 @@ import { configuration } from "./views/config.js";
 import { plugin, plugins } from "./views/plugins.js";
 import { audit, eventsView } from "./views/events.js";
 import { pipeline } from "./views/pipeline.js";
+import { timeline } from "./views/timeline.js";
 
 const app = document.getElementById("app");
 
@@ -30,6 +31,7 @@ function view() {
   if (parts[0] === "events") return eventsView();
   if (parts[0] === "audit") return audit();
   if (parts[0] === "pipeline") return pipeline();
+  if (parts[0] === "timeline") return timeline();
   release();
   return overview();
 }
@@ -44,8 +46,9 @@ function header() {
     h("a", { class: "brand", href: to() }, h("img", { src: "./icon.svg", alt: "", width: 22, height: 22 }), "taskhost"),
     h("nav", { "aria-label": "views" }, tab(to(), "Tasks", !parts.length || parts[0] === "tasks" || parts[0] === "runs"),
       tab(to("queues"), ["Queues", dead > 0 && h("span", { class: "badge", title: "dead letters" }, dead)], parts[0] === "queues"),
-      tab(to("pipeline"), "Pipeline", parts[0] === "pipeline"), tab(to("plugins"), "Plugins", parts[0] === "plugins"),
-      tab(to("config"), "Configuration", parts[0] === "config"), tab(to("events"), "Events", parts[0] === "events" || parts[0] === "audit")),
+      tab(to("pipeline"), "Pipeline", parts[0] === "pipeline"), tab(to("timeline"), "Timeline", parts[0] === "timeline"),
+      tab(to("plugins"), "Plugins", parts[0] === "plugins"), tab(to("config"), "Configuration", parts[0] === "config"),
+      tab(to("events"), "Events", parts[0] === "events" || parts[0] === "audit")),
     h("span", { class: "spacer" }),
     host && h("span", { class: "faint host" }, `${host.version} · generation ${host.generation}`, host.state !== "running" && h("b", { class: "chip" }, host.state)),
     state.who && h("span", { class: "faint who", title: `role ${state.who.role}` }, `${state.who.name}`),

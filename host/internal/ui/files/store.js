@@ -7,6 +7,7 @@ export const state = {
   who: undefined, // undefined: not known yet; null: nobody, so log in
   host: null,
   tasks: new Map(),
+  version: 0, // rises when tasks change
   queues: [],
   loaded: false,
   link: "connecting", // live, lost
@@ -56,23 +57,29 @@ const tellAll = (event) => {
 
 // ---- loading
 
+const portion = 200; // tasks that are read at a time: the page does other things in between
+
 async function loadTasks() {
   const all = new Map();
   let cursor = "";
   do {
-    const page = await get(`v1/tasks?limit=500${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+    const page = await get(`v1/tasks?limit=${portion}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
     for (const task of page.items) all.set(task.name, unlessSame(keepConfig(task)));
     cursor = page.next_cursor;
   } while (cursor);
   state.tasks = all;
+  state.version++;
 }
 
 async function loadTask(name) {
   try {
-    state.tasks.set(name, await get(path`v1/tasks/${name}`));
+    const task = unlessSame(await get(path`v1/tasks/${name}`));
+    if (state.tasks.get(name) !== task) state.version++;
+    state.tasks.set(name, task);
   } catch (err) {
     if (err.status !== 404 && err.status !== 410) throw err;
     state.tasks.delete(name);
+    state.version++;
   }
 }
 
@@ -285,6 +292,7 @@ export async function leave() {
   signedOut();
   knownAs = null;
   state.tasks = new Map();
+  state.version++;
   state.queues = [];
   state.host = null;
   state.loaded = false;

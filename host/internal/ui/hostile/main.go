@@ -22,6 +22,7 @@ func main() {
 		task.Continuous("live", live),
 		task.Job("work", work),
 		task.Job("order", place, task.Doc(markup)),
+		task.Periodic("slow", slow),
 		task.Continuous("deaf", deaf),
 		task.Consumer("handle", handle, task.Output[parcel]("out", "nothing yet")),
 	}})
@@ -44,12 +45,14 @@ func live(_ context.Context, h *task.Host, _ config) error {
 
 // input is what a run is told.
 type input struct {
-	Text string `json:"text,omitempty"`
-	For  string `json:"for,omitempty"` // how long it works
+	Text  string `json:"text,omitempty"`
+	For   string `json:"for,omitempty"`   // how long it works
+	Lines int    `json:"lines,omitempty"` // to its log, every tenth a warning
 }
 
 func work(ctx context.Context, h *task.Host, c config, in input) (map[string]string, error) {
 	say(h)
+	talk(h, in.Lines)
 	if d, err := time.ParseDuration(in.For); err == nil {
 		if err := h.Wait(ctx, d); err != nil {
 			return nil, err

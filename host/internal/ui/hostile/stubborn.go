@@ -29,3 +29,18 @@ func handle(ctx context.Context, h *task.Host, _ config, m *task.Message[parcel]
 	}
 	return nil
 }
+
+// slow takes longer than a second.
+func slow(ctx context.Context, h *task.Host, _ config) error {
+	return h.Wait(ctx, 1500*time.Millisecond)
+}
+
+func talk(h *task.Host, lines int) {
+	for n := 1; n <= lines; n++ {
+		if n%10 == 0 {
+			h.Log().Warn("a warning", "n", n)
+		} else {
+			h.Log().Info("a word", "n", n)
+		}
+	}
+}

@@ -3,7 +3,7 @@
 import { h } from "../dom.js";
 import { path, post } from "../api.js";
 import { changed, mayAct, notice, soil, state } from "../store.js";
-import { length, until } from "../format.js";
+import { left, length, until } from "../format.js";
 import { words } from "./state.js";
 import { openRun } from "./input.js";
 
@@ -77,6 +77,15 @@ const stop = (t) => sure(t, `Stop ${t.name}?`, `What runs may finish: it is aske
 const cancel = (t) => sure(t, `Cancel what ${t.name} runs?`, "The run ends as cancelled. The schedule stays as it is.", "Cancel the run",
   () => ask(t.name, "cancel", {}, "cancel"));
 
+const hurry = (t) => sure(t, `Cancel ${t.name} now?`, "What still drains is cancelled without waiting for it.", "Cancel now",
+  () => (t.stopped ? ask(t.name, "stop", { mode: "hard" }, "cancel") : ask(t.name, "cancel", { mode: "hard" }, "cancel")));
+
+// further is the next step of a stop that goes on; nothing when there is none, or no next.
+function further(t) {
+  const stage = t.runs?.map(stopOf).find(Boolean)?.stage;
+  return { drain: { label: "Cancel now", act: () => hurry(t) }, cancel: { label: "Kill now", hard: true, act: () => kill(t) } }[stage];
+}
+
 const restart = (t) => sure(t, `Restart ${t.name}?`, "What runs is drained, then a new process begins.", "Restart", () => ask(t.name, "restart"), false);
 
 export const openPause = (t) => {
@@ -112,20 +121,20 @@ function first(t) {
 }
 
 const button = (t, one, cls = "") =>
-  h("button", { type: "button", class: cls, "aria-label": `${one.label}: ${t.name}`, on: { click: one.act } }, one.label);
+  h("button", { key: one.label, type: "button", class: cls, "aria-label": `${one.label}: ${t.name}`, on: { click: one.act } }, one.label);
 
 export function buttons(t) {
   if (!mayAct()) return null;
   const pending = state.pending.get(t.name);
   const main = first(t);
-  const halt = t.state === "stopped" && !live(t) ? null : { label: "Stop", act: () => stop(t) };
+  const halt = t.state === "stopped" && !live(t) ? null : further(t) ?? { label: "Stop", act: () => stop(t) };
   return [
-    pending && h("span", { class: "pending", role: "status" }, `${pending}…`),
+    pending && h("span", { key: "pending", class: "pending", role: "status" }, `${pending}…`),
     !pending && main && button(t, main),
-    h("span", { class: "split" },
-      halt && button(t, halt),
+    h("span", { key: "split", class: "split" },
+      halt && button(t, halt, halt.hard ? "hard" : ""),
       h("button", {
-        type: "button", class: "more", "aria-haspopup": "menu", "aria-label": `more actions: ${t.name}`,
+        key: "more", type: "button", class: "more", "aria-haspopup": "menu", "aria-label": `more actions: ${t.name}`,
         "aria-expanded": state.menu?.task === t.name ? "true" : "false", on: { click: (e) => openMenu(t, e.currentTarget) },
       }, "▾")),
   ];
@@ -150,11 +159,21 @@ export function shortcut(t, key) {
   return true;
 }
 
-// ladder shows how far a stop has come, and what comes next.
+// stopOf is the stop of a run while it goes on.
+export const stopOf = (run) => (run.stop && run.stop.took === undefined ? run.stop : null);
+
+const stages = ["drain", "cancel", "kill"];
+
+// ladder shows the stages of a stop: those that are over, the one that it is in with what is left of it, and those to come.
 export function ladder(run) {
-  const s = run.stop;
-  if (!s || s.took !== undefined) return null;
-  const after = { drain: "then cancel", cancel: "then kill", kill: "the process tree ends" }[s.stage] ?? "";
-  return h("span", { class: "ladder" }, h("b", {}, words(s.stage)), " ",
-    h("span", { tick: () => (s.stage_deadline ? `${until(s.stage_deadline)} ` : "") }), after);
+  const s = stopOf(run);
+  if (!s) return null;
+  const at = stages.indexOf(s.stage);
+  const steps = stages.map((stage, i) => ({ stage, i })).filter(({ i }) => i >= stages.indexOf(s.from));
+  return h("span", { class: "ladder", title: s.kill_at ? `killed ${until(s.kill_at)} at the latest` : null },
+    steps.map(({ stage, i }) => [
+      i > stages.indexOf(s.from) && h("span", { class: "then", "aria-hidden": "true" }, " ▸ "),
+      i === at
+        ? h("b", {}, stage, s.stage_deadline && h("span", { tick: () => ` for ${left(s.stage_deadline)}` }))
+        : h("span", { class: i < at ? "over" : "later" }, h("span", { class: "hidden" }, i < at ? " over: " : " then "), stage)]));
 }

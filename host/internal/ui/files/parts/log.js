@@ -1,44 +1,46 @@
 // A live log: it follows until somebody scrolls up, keeps a bounded number of lines, and says where lines are missing.
-// Lines go to the document by themselves and not through patch(): there may be many, and an old one never changes.
+// Level, text and a line to show stand in the address. Lines go to the document by themselves and not through patch():
+// there may be many, and an old one never changes.
 
 import { h } from "../dom.js";
-import { link } from "../api.js";
-import { changed, state } from "../store.js";
-import { millis, stamp } from "../format.js";
+import { get, link } from "../api.js";
+import { changed, notice, state } from "../store.js";
+import { route, setQuery, to } from "../router.js";
+import { millis, ms, stamp } from "../format.js";
 
 const most = 2000; // lines that are kept
 const first = 200;
+const before = 100; // lines that are shown before one that the address names
 const breath = 100; // ms in which lines are collected
+const whole = 100000; // lines of a download
 
 export const levels = ["trace", "debug", "info", "warn", "error"];
 
-// liveLog follows the log at path, of a task or a run.
-export function liveLog(path, showRun) {
-  const log = { level: "", grep: "", following: true, fresh: 0, count: 0, error: "" };
+// liveLog follows the log at path, of a task or a run, which is shown at the place in the address.
+export function liveLog(path, showRun, ...place) {
+  const log = { level: "", text: "", line: 0, following: true, fresh: 0, count: 0, missing: false, later: false, pointed: null };
   let source = null;
   let box = null;
   let lines = [];
   let last = "";
   let timer = null;
   let retry = null;
+  let reading = 0; // the number of the reading whose lines belong here
+  let marked = null;
 
-  const address = () => {
-    const q = new URLSearchParams({ follow: "true" });
-    if (last) q.set("after", last);
-    else q.set("tail", String(first));
+  const filters = (more) => {
+    const q = new URLSearchParams(more);
     if (log.level) q.set("level", log.level);
-    if (log.grep) q.set("grep", log.grep);
-    return link(`${path}?${q}`);
+    if (log.text) q.set("grep", literal(log.text));
+    return `${path}?${q}`;
   };
 
   const open = () => {
     close();
     if (document.hidden || state.who === null) return;
-    source = new EventSource(address());
+    source = new EventSource(link(filters({ follow: "true", ...(last ? { after: last } : { tail: first }) })));
     source.addEventListener("log", (e) => {
-      const line = JSON.parse(e.data);
-      if (line.position) last = String(line.position);
-      lines.push(line);
+      take(JSON.parse(e.data));
       timer ??= setTimeout(flush, breath);
     });
     source.onerror = () => {
@@ -54,37 +56,83 @@ export function liveLog(path, showRun) {
     retry = null;
   };
 
+  const take = (line) => {
+    if (line.position) last = String(line.position);
+    lines.push(line);
+  };
+
   const flush = () => {
     timer = null;
     if (!box) return;
     const all = lines.slice(-most);
     lines = [];
     const part = document.createDocumentFragment();
-    for (const line of all) part.append(lineOf(line, showRun));
+    for (const line of all) part.append(lineOf(line, showRun, place));
     box.append(part);
     while (box.childElementCount > most) box.firstElementChild.remove();
     log.count = box.childElementCount;
+    if (marked) mark(false);
     if (log.following) box.scrollTop = box.scrollHeight;
     else log.fresh += all.length;
     changed();
   };
 
-  const anew = () => {
-    last = "";
-    lines = [];
-    log.count = log.fresh = 0;
-    log.following = true;
-    box?.replaceChildren();
-    open();
+  // page reads a part of the log from a line on, and follows when it is the end of it.
+  const page = async (from) => {
+    const mine = ++reading;
+    close();
+    try {
+      const answer = await get(filters(from > 0 ? { after: from } : { since: "2000-01-01T00:00:00Z" }));
+      if (mine !== reading) return;
+      answer.items.forEach(take);
+      log.later = answer.next_cursor !== null;
+      flush();
+      log.fresh = 0;
+      if (log.line && box) select();
+      if (!log.later) open();
+    } catch (err) {
+      if (mine === reading) notice(`the log cannot be read: ${err.text ?? err.message}`, true);
+    }
+    changed();
   };
 
-  const seen = () => (document.hidden ? close() : open());
+  const anew = () => {
+    reading++;
+    last = "";
+    lines = [];
+    marked = null;
+    log.count = log.fresh = 0;
+    log.later = log.missing = false;
+    log.following = !log.line;
+    box?.replaceChildren();
+    if (log.line) page(log.line - before - 1);
+    else open();
+  };
+
+  const lineAt = () => box?.querySelector(`[data-position="${log.line}"]`);
+
+  // select shows the line that the address names.
+  const select = () => {
+    for (const el of box.querySelectorAll(".selected")) el.classList.remove("selected");
+    const el = lineAt();
+    log.missing = !el;
+    el?.classList.add("selected");
+    if (el) reveal(box, el);
+  };
+
+  const seen = () => {
+    if (document.hidden) close();
+    else if (!log.later) open();
+  };
 
   log.start = () => {
     document.addEventListener("visibilitychange", seen);
-    open();
+    Object.assign(log, asked());
+    if (log.line) anew();
+    else open();
   };
   log.stop = () => {
+    reading++;
     document.removeEventListener("visibilitychange", seen);
     clearTimeout(timer);
     close();
@@ -97,42 +145,101 @@ export function liveLog(path, showRun) {
     else flush();
   };
   log.scrolled = () => {
-    const at = box.scrollHeight - box.scrollTop - box.clientHeight < 8;
+    const at = !log.later && box.scrollHeight - box.scrollTop - box.clientHeight < 8;
     if (at === log.following) return;
     log.following = at;
     log.fresh = 0;
     changed();
   };
   log.toEnd = () => {
+    if (log.line) setQuery({ line: "" }); // and so follow() begins anew
     log.following = true;
     log.fresh = 0;
     box.scrollTop = box.scrollHeight;
     changed();
   };
-  log.filter = (changes) => {
-    Object.assign(log, changes);
-    anew();
-    changed();
+  log.more = () => page(last);
+  // follow does what the address asks for, when that has changed.
+  log.follow = () => {
+    const now = asked();
+    if (now.level === log.level && now.text === log.text && now.line === log.line) return;
+    const same = now.level === log.level && now.text === log.text;
+    Object.assign(log, now);
+    if (!(same && log.line && lineAt())) return anew();
+    log.following = false;
+    select();
+  };
+  // mark shows which lines were written in [from, to); with show it brings the first of them into view.
+  log.mark = (from, to, show) => {
+    marked = from === null ? null : { from, to };
+    mark(show);
+  };
+  const mark = (show) => {
+    let top = null;
+    for (const el of box?.children ?? []) {
+      const on = marked !== null && el.at >= marked.from && el.at < marked.to;
+      el.classList.toggle("marked", on);
+      if (on) top ??= el;
+    }
+    if (!show || !top) return;
+    log.following = false;
+    reveal(box, top);
+  };
+  log.point = (e) => log.pointed?.(e.target.closest?.(".line")?.at ?? null);
+  log.pick = (e) => {
+    const a = e.target.closest?.("a.at");
+    if (!a || e.ctrlKey || e.metaKey || e.shiftKey) return;
+    e.preventDefault();
+    setQuery({ line: a.parentElement.dataset.position });
+  };
+  log.download = async (name) => {
+    try {
+      const answer = await fetch(link(filters({ tail: whole })), { headers: { Accept: "text/plain" } });
+      if (!answer.ok) throw new Error(`the host answered ${answer.status}`);
+      const a = document.createElement("a");
+      a.href = URL.createObjectURL(await answer.blob());
+      a.download = `${name}.log`;
+      a.click();
+      setTimeout(() => URL.revokeObjectURL(a.href), 10000);
+    } catch (err) {
+      notice(`the log cannot be downloaded: ${err.message}`, true);
+    }
   };
   return log;
 }
 
-function lineOf(line, showRun) {
+function asked() {
+  const { query } = route();
+  const level = query.get("level");
+  return { level: levels.includes(level) ? level : "", text: query.get("text") ?? "", line: Number.parseInt(query.get("line"), 10) || 0 };
+}
+
+// reveal scrolls the box, and nothing around it, when the line is out of its sight.
+function reveal(box, el) {
+  const top = el.getBoundingClientRect().top - box.getBoundingClientRect().top;
+  if (top < 0 || top > box.clientHeight - 24) box.scrollTop += top - box.clientHeight / 3;
+}
+
+function lineOf(line, showRun, place) {
   const el = document.createElement("div");
+  el.at = ms(line.at);
   if (line.gap) {
     el.className = "gap";
     el.textContent = `… ${line.gap.toLocaleString("en")} lines are missing …`;
     return el;
   }
   el.className = `line at-${levels.includes(line.level) ? line.level : "info"}`;
-  const part = (cls, text) => {
-    const span = document.createElement("span");
+  el.dataset.position = line.position;
+  const part = (cls, text, tag = "span") => {
+    const span = document.createElement(tag);
     span.className = cls;
     span.textContent = text;
     el.append(span, " ");
     return span;
   };
-  part("at", millis(line.at)).title = stamp(line.at);
+  const at = part("at", millis(line.at), "a");
+  at.title = `${stamp(line.at)}, line ${line.position}`;
+  at.href = `${to(...place)}?line=${line.position}`;
   part("level", line.level);
   part("text", line.message);
   const fields = Object.entries(line.fields ?? {}).map(([k, v]) => `${k}=${typeof v === "string" ? v : JSON.stringify(v)}`).join(" ");
@@ -141,24 +248,35 @@ function lineOf(line, showRun) {
   return el;
 }
 
-// literal is a text as a regular expression that matches nothing else, whatever its case.
-const literal = (text) => (text ? `(?i)${text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}` : "");
+const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
+// literal is a text as a regular expression that matches nothing else, whatever its case. The host keeps the field n=44 as "n":44.
+function literal(text) {
+  const field = /^([^=\s]+)=(.*)$/.exec(text);
+  return `(?i)${escaped(text)}${field ? `|"${escaped(field[1])}":"?${escaped(field[2])}` : ""}`;
+}
+
+let typing = null;
 
 export function logView(log, name) {
-  let typing = null;
+  log.follow();
   const type = (e) => {
     const text = e.currentTarget.value;
     clearTimeout(typing);
-    typing = setTimeout(() => log.filter({ grep: literal(text) }), 250);
+    typing = setTimeout(() => setQuery({ text, line: "" }), 250);
   };
   return h("section", { key: "log", class: "card log-card", "aria-label": `log of ${name}` },
     h("div", { class: "card-head" }, h("h2", {}, "Log"),
       h("span", { class: log.following ? "live" : "faint" }, log.following ? "following" : "not following"),
       h("span", { class: "spacer" }),
-      h("select", { "aria-label": "lowest level", on: { change: (e) => log.filter({ level: e.currentTarget.value }) } },
+      h("button", { type: "button", class: "plain", "aria-label": `download the log of ${name}`, on: { click: () => log.download(name) } }, "Download"),
+      h("select", { "aria-label": "lowest level", on: { change: (e) => setQuery({ level: e.currentTarget.value, line: "" }) } },
         ["", ...levels].map((l) => h("option", { value: l, selected: l === log.level }, l ? `${l} and above` : "every level"))),
-      h("input", { type: "search", class: "grep", placeholder: "only lines with…", "aria-label": "only lines with this text", on: { input: type } })),
-    h("div", { class: "log", role: "log", "aria-live": "off", tabindex: "0", "aria-label": `lines of ${name}`, foreign: true, made: log.attach, on: { scroll: log.scrolled } }),
+      h("input", { type: "search", class: "grep", placeholder: "only lines with…", "aria-label": "only lines with this text", value: log.text, on: { input: type } })),
+    log.missing && h("p", { class: "why" }, `Line ${log.line} is not there: it is no longer kept, or the level or the text leaves it out.`),
+    h("div", { class: "log", role: "log", "aria-live": "off", tabindex: "0", "aria-label": `lines of ${name}`, foreign: true, made: log.attach, on: { scroll: log.scrolled, click: log.pick, pointerover: log.point, pointerleave: () => log.pointed?.(null) } }),
     !log.count && h("p", { class: "faint none" }, "no lines"),
-    !log.following && h("button", { type: "button", class: "to-end", on: { click: log.toEnd } }, log.fresh ? `${log.fresh} new ↓` : "to the end ↓"));
+    !log.following && h("span", { class: "to-end" },
+      log.later && h("button", { type: "button", on: { click: log.more } }, "later lines"),
+      h("button", { type: "button", on: { click: log.toEnd } }, log.fresh && !log.later ? `${log.fresh} new ↓` : "to the end ↓")));
 }

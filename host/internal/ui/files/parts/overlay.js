@@ -109,7 +109,8 @@ function message(d) {
 const sheet = [
   ["/", "search the tasks"], ["j  k", "next, previous row"], ["Enter", "open the row"], ["Esc", "close, clear or go back"],
   ["r", "run the row's task now"], ["s", "stop it"], ["c", "cancel what it runs"], ["p", "pause or resume it"],
-  ["g o", "overview"], ["g q", "queues"], ["g p", "pipeline"], ["g l", "plugins"], ["g c", "configuration"], ["g e", "events"], ["?", "this sheet"],
+  ["g o", "overview"], ["g q", "queues"], ["g p", "pipeline"], ["g t", "timeline"], ["←  →", "on the timeline: earlier, later"], ["+  −  n", "on the timeline: nearer, further, now"],
+  ["g l", "plugins"], ["g c", "configuration"], ["g e", "events"], ["?", "this sheet"],
 ];
 
 function help(d) {

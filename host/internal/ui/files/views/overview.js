@@ -6,7 +6,7 @@ import { route, setQuery, to } from "../router.js";
 import { ago, count, length, scheduleWords, since, stamp, until } from "../format.js";
 import { icon, outcomeMark, stateMark, states, tones, words } from "../parts/state.js";
 import { strip, stripOf, want } from "../parts/strip.js";
-import { buttons, ladder } from "../parts/actions.js";
+import { buttons, ladder, stopOf } from "../parts/actions.js";
 
 const names = new Intl.Collator("en", { numeric: true });
 
@@ -23,7 +23,16 @@ const groups = {
   degraded: (t) => t.health?.status === "degraded",
 };
 
+let choice = { key: "", tasks: [] };
+
+// chosen are the tasks that the address asks for, in its order. Most drawings come without a change of that.
 function chosen(query) {
+  const key = `${state.version} ${query}`;
+  if (choice.key !== key) choice = { key, tasks: choose(query) };
+  return choice.tasks;
+}
+
+function choose(query) {
   const only = query.get("state");
   const text = (query.get("q") ?? "").toLowerCase();
   const fits = (t) => (!only || t.state === only || groups[only]?.(t)) && (!text || haystack(t).includes(text));
@@ -119,7 +128,7 @@ export function progress(p) {
 }
 
 function noteOf(t) {
-  const stopping = t.runs?.find((r) => r.stop && r.stop.took === undefined);
+  const stopping = t.runs?.find(stopOf);
   const working = t.runs?.find((r) => r.progress?.total);
   return [
     stopping && ladder(stopping),
@@ -131,6 +140,18 @@ function noteOf(t) {
 
 // A row is made again only when something of it has changed.
 const rowOf = (t) => lazy(t.name, [t, stripOf(t.name), state.pending.get(t.name), state.menu?.task === t.name, mayAct(), near.has(t.name)], () => (near.has(t.name) ? row(t) : outline(t)));
+
+// A long list is made in parts, one for each frame, so that nothing halts while it grows.
+const part = 100;
+let made = part;
+
+function grow(all) {
+  if (made >= all) return;
+  requestAnimationFrame(() => {
+    made += part;
+    changed();
+  });
+}
 
 const empty = () => h("div", { class: "empty" },
   h("h2", {}, "No task yet"),
@@ -150,11 +171,12 @@ export function overview() {
   const { query } = route();
   if (!state.tasks.size) return h("main", { key: "overview", id: "main", tabindex: "-1" }, h("h1", { class: "hidden" }, "Tasks"), empty());
   const tasks = chosen(query);
+  grow(tasks.length);
   return h("main", { key: "overview", id: "main", tabindex: "-1" },
     h("h1", { class: "hidden" }, "Tasks"),
     h("div", { class: "tools" }, chips(query),
       h("input", { id: "search", type: "search", placeholder: "search  /", "aria-label": "search tasks by name, label, plugin", value: query.get("q") ?? "", autocomplete: "off", on: { input: (e) => setQuery({ q: e.currentTarget.value }) } })),
     h("div", { role: "table", class: "tasks", "aria-label": "tasks", "aria-rowcount": tasks.length + 1 }, head(query),
-      h("div", { role: "rowgroup", class: "body" }, tasks.map(rowOf))),
+      h("div", { role: "rowgroup", class: "body" }, tasks.slice(0, made).map(rowOf))),
     !tasks.length && h("p", { class: "empty" }, "No task fits. ", h("button", { type: "button", on: { click: () => setQuery({ state: "", q: "" }) } }, "Show all")));
 }

@@ -8,7 +8,7 @@ import { layers } from "../parts/layers.js";
 import { release } from "../parts/resource.js";
 import { states, tones, words } from "../parts/state.js";
 
-const size = { wide: 196, tall: 52, across: 104, between: 22 };
+const size = { wide: 170, tall: 52, across: 82, between: 22 };
 const margin = 12;
 
 // graph is what the configuration wires: blocks and queues, and who gives what to whom. Instances of a block are one node.
@@ -113,7 +113,7 @@ function taskNode(n, place) {
   return node(n, place, href, `task ${n.name}${many ? `, ${n.tasks.length} instances` : ""}: ${words(word)}${held}`, "node-task",
     h("rect", { width: size.wide, height: size.tall, rx: 7 }),
     h("rect", { width: 5, height: size.tall, rx: 2, class: `side tone-${tones[word] ?? "calm"}` }),
-    h("text", { class: "name", x: 16, y: 22 }, cut(n.name, many ? 18 : 23)),
+    h("text", { class: "name", x: 16, y: 22 }, cut(n.name, many ? 15 : 19)),
     many && h("text", { class: "many", x: size.wide - 10, y: 22 }, `×${n.tasks.length}`),
     h("text", { class: "says", x: 16, y: 40 }, words(word) + held));
 }
@@ -126,9 +126,9 @@ function queueNode(n, place) {
   return node(n, place, to("queues", q.name), label, "node-queue",
     h("rect", { width: size.wide, height: size.tall, rx: size.tall / 2 }),
     full > 0 && h("rect", { class: full >= 0.8 ? "fill near-full" : "fill", x: 22, y: size.tall - 7, width: Math.max(2, full * (size.wide - 44)).toFixed(1), height: 3 }),
-    h("text", { class: "name", x: 22, y: 22 }, cut(q.name, dead ? 15 : 20)),
+    h("text", { class: "name", x: 22, y: 22 }, cut(q.name, 17)),
     h("text", { class: "says", x: 22, y: 40 }, q.depth ? `${count(q.depth, "message")}${q.in_flight ? `, ${q.in_flight} in flight` : ""}` : "empty"),
-    dead > 0 && h("g", { class: "dead", transform: `translate(${size.wide - 62} 8)` }, h("rect", { width: 50, height: 18, rx: 9 }), h("text", { x: 25, y: 13 }, `${dead > 999 ? "999+" : dead} dead`)));
+    dead > 0 && h("g", { class: "dead", transform: `translate(${size.wide - 66} -9)` }, h("rect", { width: 50, height: 18, rx: 9 }), h("text", { x: 25, y: 13 }, `${dead > 999 ? "999+" : dead} dead`)));
 }
 
 // ---- the table

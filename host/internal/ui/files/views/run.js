@@ -6,7 +6,7 @@ import { changed, mayAct, notice, state } from "../store.js";
 import { go, to } from "../router.js";
 import { count, length, millis, ms, now, since, stamp } from "../format.js";
 import { outcomeMark, tones, words } from "../parts/state.js";
-import { cancelRun, ladder } from "../parts/actions.js";
+import { cancelRun, ladder, stopOf } from "../parts/actions.js";
 import { resource, resources } from "../parts/resource.js";
 import { liveLog, logView } from "../parts/log.js";
 import { progress } from "./overview.js";
@@ -14,13 +14,14 @@ import { progress } from "./overview.js";
 function parts(id) {
   return {
     run: resource(() => get(path`v1/runs/${id}`), (e) => e.run === id),
-    log: liveLog(path`v1/runs/${id}/logs`, false),
+    log: liveLog(path`v1/runs/${id}/logs`, false, "runs", id),
   };
 }
 
 export function run(id) {
   const of = resources(`run ${id}`, () => parts(id));
   const r = of.run.value;
+  of.log.pointed ??= (at) => point(of, at);
   if (!r) return h("main", { key: `run ${id}`, id: "main", tabindex: "-1" }, h("h1", {}, "Run"), h("p", { class: "empty" }, of.run.error ? of.run.error.text ?? of.run.error.message : "reading…"));
   return h("main", { key: `run ${id}`, id: "main", class: "task", tabindex: "-1", "data-task": r.task },
     h("div", { class: "title" },
@@ -33,7 +34,7 @@ export function run(id) {
     r.waiting && h("p", { class: "why" }, `waits for ${[r.waiting.for, r.waiting.on].filter(Boolean).join(" ")}`),
     r.progress && h("p", { class: "why" }, progress(r.progress), [r.progress.total ? `${r.progress.done} of ${r.progress.total}` : "", r.progress.note].filter(Boolean).join(" ")),
     h("div", { class: "columns" },
-      h("div", { class: "column" }, timeline(r), facts(r), attempts(r), document_("Input", r.input), document_("Result", r.result)),
+      h("div", { class: "column" }, timeline(r, of), facts(r), attempts(r), document_("Input", r.input), document_("Result", r.result)),
       h("div", { class: "column" }, logView(of.log, `run ${r.id.slice(-6)}`))));
 }
 
@@ -42,14 +43,16 @@ const stopText = (r) => `${r.stop.actor ? `${r.stop.actor} asked it to stop` : "
 function actions(r) {
   if (!mayAct()) return null;
   if (r.state === "ended") return h("button", { type: "button", on: { click: () => retry(r) } }, "Run again");
-  const hard = () => {
-    state.dialog = {
-      kind: "sure", task: r.task, title: `Kill this run of ${r.task}?`, text: "Its process ends at once, without a chance to finish or to save.", button: "Kill now",
-      act: () => cancelRun(r.id, r.task, "kill"),
-    };
+  const sure = (mode, title, text, button) => {
+    state.dialog = { kind: "sure", task: r.task, title, text, button, act: () => cancelRun(r.id, r.task, mode) };
     changed();
   };
-  return h("span", { class: "split" }, h("button", { type: "button", on: { click: () => cancelRun(r.id, r.task) } }, "Cancel this run"), h("button", { type: "button", class: "hard", on: { click: hard } }, "Kill now"));
+  const hard = () => sure("kill", `Kill this run of ${r.task}?`, "Its process ends at once, without a chance to finish or to save.", "Kill now");
+  const cancel = () => (stopOf(r) ? sure("hard", `Cancel this run of ${r.task} now?`, "It is cancelled without waiting until it has drained.", "Cancel now") : cancelRun(r.id, r.task));
+  const stage = stopOf(r)?.stage;
+  return h("span", { class: "split" },
+    (!stage || stage === "drain") && h("button", { type: "button", on: { click: cancel } }, stage ? "Cancel now" : "Cancel this run"),
+    stage !== "kill" && h("button", { type: "button", class: "hard", on: { click: hard } }, "Kill now"));
 }
 
 async function retry(r) {
@@ -61,26 +64,80 @@ async function retry(r) {
   }
 }
 
-// timeline: bars for the wait and the attempts, from left to right, and below them each moment with its distance.
-function timeline(r) {
+// momentsOf are the moments of a run in their order, from the slot to the cause of its end.
+export function momentsOf(r) {
+  const stages = new Set(["drain", "cancel", "kill"]);
+  const asked = (m) => (stages.has(m.what) && !m.note && r.stop?.actor ? `asked by ${r.stop.actor}` : m.note);
+  const all = (r.timeline ?? []).map((m) => ({ at: m.at, what: words(m.what), note: asked(m), stage: stages.has(m.what) }));
+  if (r.slot) all.push({ at: r.slot, what: "slot", note: "when it was due" });
+  for (const a of r.attempts ?? []) {
+    if (a.started_at) all.push({ at: a.started_at, what: `attempt ${a.number}`, note: a.pid ? `in process ${a.pid}` : "" });
+    if (a.exit?.at) all.push({ at: a.exit.at, what: "exit", note: a.exit.text });
+  }
+  if (r.progress?.at) all.push({ at: r.progress.at, what: "progress", note: [r.progress.total ? `${r.progress.done} of ${r.progress.total}` : r.progress.done || "", r.progress.note].filter(Boolean).join(" ") });
+  return all.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+}
+
+// picked is the moment whose lines are marked in the log: the one that is chosen, or the one that the pointer is on.
+const picked = { run: "", chosen: null, hover: null, line: null };
+
+function pick(of, changes, show) {
+  Object.assign(picked, changes);
+  const r = of.run.value;
+  const at = picked.hover ?? picked.chosen;
+  const all = momentsOf(r);
+  const next = all.find((m) => ms(m.at) > at);
+  if (at === null) of.log.mark(null);
+  else of.log.mark(at, next ? ms(next.at) : Infinity, show);
+  changed();
+}
+
+// point shows on the time line when the line of the log under the pointer was written.
+function point(of, at) {
+  if (picked.line === at) return;
+  picked.line = at;
+  changed();
+}
+
+const rowTall = 18;
+
+// timeline: bars for the wait and the attempts, one below the other, and each moment with its distance from the beginning.
+function timeline(r, of) {
+  if (picked.run !== r.id) Object.assign(picked, { run: r.id, chosen: null, hover: null, line: null });
   const begin = ms(r.slot && ms(r.slot) < ms(r.queued_at) ? r.slot : r.queued_at);
   const end = Math.max(r.ended_at ? ms(r.ended_at) : now(), begin + 1);
   const x = (at) => Math.max(0, Math.min(600, (600 * (at - begin)) / (end - begin)));
   const first = r.attempts?.find((a) => a.started_at)?.started_at ?? r.started_at ?? r.ended_at;
   const bars = [{ key: "wait", from: begin, to: ms(first) || end, tone: "off", row: 0, text: "waited" }];
-  for (const a of r.attempts ?? []) {
+  for (const [i, a] of (r.attempts ?? []).entries()) {
     if (!a.started_at) continue;
-    bars.push({ key: a.number, from: ms(a.started_at), to: a.ended_at ? ms(a.ended_at) : end, tone: tones[a.outcome ?? "running"] ?? "calm", row: a.number, text: `attempt ${a.number}${a.outcome ? `: ${words(a.outcome)}` : ""}` });
+    bars.push({ key: a.number, from: ms(a.started_at), to: a.ended_at ? ms(a.ended_at) : end, tone: tones[a.outcome ?? "running"] ?? "calm", row: i + 1, text: `attempt ${a.number}${a.outcome ? `: ${words(a.outcome)}` : ""}` });
   }
-  const rows = Math.max(...bars.map((b) => b.row)) + 1;
-  const tall = rows * 18;
+  const tall = (Math.max(...bars.map((b) => b.row)) + 1) * rowTall;
+  const all = momentsOf(r);
+  const line = (at, cls, title) => h("line", { x1: x(at).toFixed(1), x2: x(at).toFixed(1), y1: 0, y2: tall, class: cls }, title && h("title", {}, title));
+  const at = picked.hover ?? picked.chosen;
   return h("section", { key: "timeline", class: "card" }, h("div", { class: "card-head" }, h("h2", {}, "Time line"), h("span", { class: "spacer" }), h("span", { class: "faint" }, length((end - begin) / 1000))),
     h("svg", { class: "timeline", viewBox: `0 0 600 ${tall}`, height: tall, preserveAspectRatio: "none", role: "img", "aria-label": bars.map((b) => `${b.text} ${length((b.to - b.from) / 1000)}`).join(", ") },
-      bars.map((b) => h("rect", { key: b.key, x: x(b.from).toFixed(1), y: b.row * 18 + 4, width: Math.max(2, x(b.to) - x(b.from)).toFixed(1), height: 11, rx: 2, class: `tone-${b.tone}` },
+      bars.map((b) => h("rect", { key: b.key, x: x(b.from).toFixed(1), y: b.row * rowTall + 4, width: Math.max(2, x(b.to) - x(b.from)).toFixed(1), height: 11, rx: 2, class: `tone-${b.tone}` },
         h("title", {}, `${b.text}, ${length((b.to - b.from) / 1000)}`))),
-      (r.timeline ?? []).filter((m) => ["drain", "cancel", "kill"].includes(m.what)).map((m) => h("line", { x1: x(ms(m.at)), x2: x(ms(m.at)), y1: 0, y2: tall, class: "stage" }, h("title", {}, m.what)))),
-    h("ol", { class: "moments" }, (r.timeline ?? []).toSorted((a, b) => a.at.localeCompare(b.at)).map((m) => h("li", { title: stamp(m.at) },
-      h("span", { class: "mono at" }, millis(m.at)), h("span", { class: "faint plus" }, `+${length((ms(m.at) - begin) / 1000) || "0"}`), h("b", {}, words(m.what)), " ", h("span", { class: "says" }, m.note)))));
+      all.filter((m) => m.stage).map((m) => line(ms(m.at), "stage", m.what)),
+      at !== null && line(at, "cursor"),
+      picked.line !== null && line(picked.line, "cursor pointed")),
+    h("ol", { class: "moments" }, all.map((m, i) => moment(m, all[i + 1], begin, of))));
+}
+
+// moment is a button: it marks the lines that were written from then until the next moment.
+function moment(m, next, begin, of) {
+  const at = ms(m.at);
+  const holds = picked.line !== null && picked.line >= at && !(next && picked.line >= ms(next.at));
+  const on = {
+    click: () => pick(of, { chosen: picked.chosen === at ? null : at, hover: null }, true),
+    pointerenter: () => pick(of, { hover: at }, false),
+    pointerleave: () => pick(of, { hover: null }, false),
+  };
+  return h("li", { title: stamp(m.at) }, h("button", { type: "button", class: holds ? "moment holds" : "moment", "aria-pressed": picked.chosen === at ? "true" : "false", on },
+    h("span", { class: "mono at" }, millis(m.at)), h("span", { class: "faint plus" }, at > begin ? `+${length((at - begin) / 1000)}` : "+0"), h("b", {}, m.what), h("span", { class: "says" }, m.note)));
 }
 
 const fact = (name, ...value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));

@@ -7,7 +7,7 @@ import { go, route, setQuery, to } from "../router.js";
 import { ago, clock, count, length, scheduleWords, since, stamp, until, viewerZone } from "../format.js";
 import { outcomeMark, stateMark, tones, words } from "../parts/state.js";
 import { cells, cellText, stripOf, summary, want } from "../parts/strip.js";
-import { buttons, ladder } from "../parts/actions.js";
+import { buttons, ladder, stopOf } from "../parts/actions.js";
 import { resource, resources } from "../parts/resource.js";
 import { liveLog, logView } from "../parts/log.js";
 import { published, stateTable } from "../parts/spark.js";
@@ -24,7 +24,7 @@ function parts(name) {
     slots: resource(() => get(path`v1/tasks/${name}/schedule` + "?limit=5"), (e) => mine(e) && ["task", "slot", "run"].includes(e.topic)),
     state: published(name),
     type: resource(() => (state.tasks.has(name) ? typeOf(state.tasks.get(name)) : null), (e) => e.topic === "config"),
-    log: liveLog(path`v1/tasks/${name}/logs`, true),
+    log: liveLog(path`v1/tasks/${name}/logs`, true, "tasks", name),
   };
 }
 
@@ -63,14 +63,14 @@ function missing(name, of) {
 function why(t) {
   const lines = [];
   const add = (text, at, bad) => lines.push(h("p", { class: bad ? "why bad" : "why" }, text, at && h("b", { title: stamp(at), tick: () => ` ${until(at)}` })));
-  if (t.reason?.text) add(t.reason.text, t.reason.until, ["failed", "crash_loop", "backoff"].includes(t.state));
+  if (t.reason?.text && !(t.stopped && t.reason.code === "stopped")) add(t.reason.text, t.reason.until, ["failed", "crash_loop", "backoff"].includes(t.state));
   for (const [what, o] of [["stopped", t.stopped], ["paused", t.paused]]) {
     if (o) add(`${what} by ${o.by} ${ago(o.at)}${o.reason ? `: “${o.reason}”` : ""}`, o.until);
   }
   if (t.waiting) add(`waits for ${[t.waiting.for, t.waiting.on].filter(Boolean).join(" ")}, since ${clock(t.waiting.since)}`, t.waiting.until);
   for (const r of t.health?.reasons ?? []) if (r.text !== t.reason?.text) add(r.text, r.until, true);
   for (const r of t.runs ?? []) {
-    if (r.stop && r.stop.took === undefined) lines.push(h("p", { class: "why" }, "stopping: ", ladder(r), r.stop.actor && ` (asked by ${r.stop.actor})`));
+    if (stopOf(r)) lines.push(h("p", { class: "why" }, "stopping: ", ladder(r), r.stop.actor && ` (asked by ${r.stop.actor})`));
     if (r.progress) lines.push(h("p", { class: "why" }, progress(r.progress), [r.progress.total ? `${r.progress.done} of ${r.progress.total}` : "", r.progress.note].filter(Boolean).join(" ")));
   }
   return lines;
