@@ -8,11 +8,12 @@ import (
 	"io"
 	"os/exec"
 	"sync"
+	"syscall"
 	"time"
 )
 
-// commandsResult is how long all of them took, in nanoseconds.
-type commandsResult struct{ Took int64 }
+// commandsResult is how long all of them took, and of that the processors' time, in nanoseconds.
+type commandsResult struct{ Took, Processor int64 }
 
 // commands starts a command again and again, some at a time, gives each a few bytes to read and waits for its end.
 func commands(ctx context.Context, args []string) (any, error) {
@@ -33,7 +34,7 @@ func commands(ctx context.Context, args []string) (any, error) {
 	}
 	close(turns)
 	errs := make([]error, *at)
-	began := time.Now()
+	began, used := time.Now(), processorTime()
 	var all sync.WaitGroup
 	for n := range errs {
 		all.Go(func() {
@@ -48,5 +49,16 @@ func commands(ctx context.Context, args []string) (any, error) {
 		})
 	}
 	all.Wait()
-	return commandsResult{int64(time.Since(began))}, errors.Join(errs...)
+	return commandsResult{int64(time.Since(began)), int64(processorTime() - used)}, errors.Join(errs...)
+}
+
+// processorTime is what this program and its children that have ended have used.
+func processorTime() (sum time.Duration) {
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var u syscall.Rusage
+		if syscall.Getrusage(who, &u) == nil {
+			sum += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+		}
+	}
+	return sum
 }
