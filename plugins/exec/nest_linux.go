@@ -86,15 +86,21 @@ func (n *nest) strays(p *process) []int {
 
 // family are the descendants of the command, and the orphans that came from it.
 func (n *nest) family(p *process) []int {
-	family := descendants(p.cmd.Process.Pid) // none once it has ended: they are adopted then
+	return append(descendants(p.cmd.Process.Pid), n.orphans(p)...)
+}
+
+// orphans are what came from the command and lost its parent, and the descendants of that. Once the command itself
+// has ended they are all that is left of it.
+func (n *nest) orphans(p *process) []int {
+	var found []int
 	alone := n.alone()
 	for _, pid := range adopted() {
 		if n.leads(pid) || !alone && !marked(pid, p.mark) {
 			continue
 		}
-		family = append(append(family, pid), descendants(pid)...)
+		found = append(append(found, pid), descendants(pid)...)
 	}
-	return family
+	return found
 }
 
 // sweep kills what the command has left, until nothing is; it returns how many there
@@ -104,7 +110,7 @@ func (n *nest) sweep(p *process) int {
 	for end := time.Now().Add(sweepBound); ; {
 		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 		left := false
-		for _, pid := range n.family(p) {
+		for _, pid := range n.orphans(p) {
 			if reap(pid) {
 				continue
 			}

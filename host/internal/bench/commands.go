@@ -50,12 +50,15 @@ task "handle" {
 		line(fmt.Sprintf("a command per message, %d at a time", commandsAt),
 			fmt.Sprintf("%d messages of %d bytes through `%s`; floor: fork, exec and wait of the same, with the same on its standard input", b.spawns, messageSize, strings.Join(messageCommand, " ")),
 			through.Took, bare.Took),
-		line("the same in processor time", "of host, plugin and commands; steadier where other work is on the machine", through.Processor, bare.Processor),
+		line("the same in processor time", through.note, through.Processor, bare.Processor),
 	}, errors.Join(err, h.finish())
 }
 
 // cost is what all messages or commands took, and the processor time of that.
-type cost struct{ Took, Processor time.Duration }
+type cost struct {
+	Took, Processor time.Duration
+	note            string
+}
 
 // commandCost is what the host takes for all messages: from the first post to the last acknowledgement.
 func (b *bench) commandCost(ctx context.Context, h *host) (cost, error) {
@@ -85,26 +88,35 @@ func (b *bench) commandCost(ctx context.Context, h *host) (cost, error) {
 	}
 	took := time.Since(began)
 	after, err := treeTime(h.cmd.Process.Pid)
-	return cost{took, after - before}, err
+	if err != nil {
+		return cost{}, err
+	}
+	each := time.Duration(b.spawns)
+	return cost{took, after.sum() - before.sum(), fmt.Sprintf("of host (%v), plugin (%v) and commands (%v); steadier where other work is on the machine",
+		(after.host-before.host)/each, (after.plugins-before.plugins)/each, (after.commands-before.commands)/each)}, nil
 }
 
-// treeTime is the processor time of a host, its plugins and what those have reaped.
-func treeTime(pid int) (time.Duration, error) {
+// tree is the processor time of a host, of its plugins and of what those have reaped.
+type tree struct{ host, plugins, commands time.Duration }
+
+func (t tree) sum() time.Duration { return t.host + t.plugins + t.commands }
+
+func treeTime(pid int) (t tree, err error) {
 	host, err := usageOf(pid)
 	if err != nil {
-		return 0, err
+		return t, err
 	}
 	children, err := childrenOf(pid)
 	if err != nil {
-		return 0, err
+		return t, err
 	}
-	sum := host.cpu
+	t.host = host.cpu
 	for _, child := range children {
 		u, err := usageOf(child)
 		if err != nil {
-			return 0, err
+			return t, err
 		}
-		sum += u.cpu + u.reaped
+		t.plugins, t.commands = t.plugins+u.cpu, t.commands+u.reaped
 	}
-	return sum, nil
+	return t, nil
 }
