@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/rand"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -23,12 +21,16 @@ const (
 // for what has an answer. It is the command's own; what comes in is for its listener.
 type desk struct {
 	notices  *net.UnixConn
+	raw      syscall.RawConn // of notices
 	requests *net.UnixListener
 	env      []string
 	to       *listener
 
-	last    string        // a datagram that nobody else can send: all before it has been read
-	flushed chan struct{} // gets a value for each
+	hearing sync.Mutex // held while datagrams are taken
+	pace    pace
+	data    [maxNotice + 1]byte
+	control [noticeOOB]byte
+
 	closing chan struct{}
 	all     sync.WaitGroup
 	mu      sync.Mutex
@@ -39,40 +41,34 @@ type desk struct {
 func openDesk(at *place, to *listener) (*desk, error) {
 	notices, requests := at.paths()
 	d := &desk{
-		to: to, last: rand.Text(), flushed: make(chan struct{}, 1), closing: make(chan struct{}), talks: map[net.Conn]bool{},
+		to: to, closing: make(chan struct{}), talks: map[net.Conn]bool{},
 		env: []string{"NOTIFY_SOCKET=" + notices, notify.Env + "=" + requests},
 	}
 	var err error
 	if d.notices, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notices, Net: "unixgram"}); err != nil {
 		return nil, fmt.Errorf("make the command's notify socket: %w", err)
 	}
-	if d.requests, err = net.ListenUnix("unix", &net.UnixAddr{Name: requests, Net: "unix"}); err != nil {
+	d.raw, err = d.notices.SyscallConn()
+	if err == nil {
+		d.requests, err = net.ListenUnix("unix", &net.UnixAddr{Name: requests, Net: "unix"})
+	}
+	if err != nil {
 		d.notices.Close()
 		os.Remove(notices)
 		return nil, fmt.Errorf("make the command's notify socket: %w", err)
 	}
-	d.all.Go(d.read)
+	d.all.Go(func() {
+		_ = d.raw.Read(func(fd uintptr) bool { // until the socket is closed
+			d.hear(int(fd))
+			return false
+		})
+	})
 	d.all.Go(d.accept)
 	return d, nil
 }
 
 // flush returns when all that was said so far has been heard.
-func (d *desk) flush() {
-	c, err := net.DialUnix("unixgram", nil, d.notices.LocalAddr().(*net.UnixAddr))
-	if err != nil {
-		return // the command has removed it
-	}
-	defer c.Close()
-	bound := time.Now().Add(time.Second)
-	_ = c.SetWriteDeadline(bound)
-	if _, err := c.Write([]byte(d.last)); err != nil {
-		return
-	}
-	select {
-	case <-d.flushed:
-	case <-time.After(time.Until(bound)):
-	}
-}
+func (d *desk) flush() { _ = d.raw.Control(func(fd uintptr) { d.hear(int(fd)) }) }
 
 // close hears what was said to the end, and returns when nothing of the desk is left. The command has ended.
 func (d *desk) close() {
@@ -90,32 +86,26 @@ func (d *desk) close() {
 	d.all.Wait()
 }
 
-// read takes datagrams until the socket is closed. Descriptors that come along are closed: a sender that waits for that
+// hear takes the datagrams that are there. Descriptors that come along are closed: a sender that waits for that
 // (sd_notify_barrier) so learns that it was heard.
-func (d *desk) read() {
-	data, control := make([]byte, maxNotice+1), make([]byte, noticeOOB)
-	var p pace
+func (d *desk) hear(fd int) {
+	d.hearing.Lock()
+	defer d.hearing.Unlock()
 	for {
-		n, oob, _, _, err := d.notices.ReadMsgUnix(data, control)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		text := string(data[:n])
-		switch {
-		case err != nil:
-		case text == d.last:
-			select {
-			case d.flushed <- struct{}{}:
-			default: // nobody waits any more
-			}
+		n, oob, _, _, err := syscall.Recvmsg(fd, d.data[:], d.control[:], receiveFlags)
+		if err == syscall.EINTR {
 			continue
-		case n > maxNotice:
-			d.to.refused(fmt.Sprintf("it has more than %d bytes", maxNotice))
-		default:
-			d.to.heard(parseNotice(text))
 		}
-		closeDescriptors(control[:oob])
-		d.rest(p.next(time.Now()))
+		if err != nil {
+			return // there are none
+		}
+		if n > maxNotice {
+			d.to.refused(fmt.Sprintf("it has more than %d bytes", maxNotice))
+		} else {
+			d.to.heard(parseNotice(string(d.data[:n])))
+		}
+		closeDescriptors(d.control[:oob])
+		d.rest(d.pace.next(time.Now()))
 	}
 }
 

@@ -20,6 +20,9 @@ func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
+// receiveFlags take a datagram if there is one, and keep what comes along from commands.
+const receiveFlags = syscall.MSG_DONTWAIT | syscall.MSG_CMSG_CLOEXEC
+
 // adoptOrphans makes this process the parent of descendants whose own parent has died:
 // so a command cannot hide a child by forking twice or with a session of its own.
 func adoptOrphans() {
@@ -83,15 +86,21 @@ func (n *nest) strays(p *process) []int {
 
 // family are the descendants of the command, and the orphans that came from it.
 func (n *nest) family(p *process) []int {
-	family := descendants(p.cmd.Process.Pid)
+	return append(descendants(p.cmd.Process.Pid), n.orphans(p)...)
+}
+
+// orphans are what came from the command and lost its parent, and the descendants of that. Once the command itself
+// has ended they are all that is left of it.
+func (n *nest) orphans(p *process) []int {
+	var found []int
 	alone := n.alone()
-	for _, pid := range children(os.Getpid()) {
+	for _, pid := range adopted() {
 		if n.leads(pid) || !alone && !marked(pid, p.mark) {
 			continue
 		}
-		family = append(append(family, pid), descendants(pid)...)
+		found = append(append(found, pid), descendants(pid)...)
 	}
-	return family
+	return found
 }
 
 // sweep kills what the command has left, until nothing is; it returns how many there
@@ -101,7 +110,7 @@ func (n *nest) sweep(p *process) int {
 	for end := time.Now().Add(sweepBound); ; {
 		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 		left := false
-		for _, pid := range n.family(p) {
+		for _, pid := range n.orphans(p) {
 			if reap(pid) {
 				continue
 			}
@@ -156,19 +165,33 @@ func descendants(pid int) []int {
 	return found
 }
 
+// adopted are the orphans that the kernel has handed to this process: it gives them to the first thread, which a Go
+// program keeps. (The commands are children of the thread that started them.)
+func adopted() []int {
+	self := os.Getpid()
+	return childrenIn(fmt.Sprintf("/proc/%d/task/%d/children", self, self))
+}
+
 // children asks the kernel for the children of every thread of a process.
 func children(pid int) []int {
 	var found []int
 	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	for _, file := range threads {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // the thread has ended; its children went to another
-		}
-		for _, word := range strings.Fields(string(text)) {
-			if child, err := strconv.Atoi(word); err == nil {
-				found = append(found, child)
-			}
+		found = append(found, childrenIn(file)...)
+	}
+	return found
+}
+
+// childrenIn reads a list of children; that of a thread that has ended is empty, they went to another.
+func childrenIn(file string) []int {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil
+	}
+	var found []int
+	for _, word := range strings.Fields(string(text)) {
+		if child, err := strconv.Atoi(word); err == nil {
+			found = append(found, child)
 		}
 	}
 	return found

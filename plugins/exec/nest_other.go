@@ -10,6 +10,9 @@ import (
 // attributes give a command its own group.
 func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
+// receiveFlags take a datagram if there is one.
+const receiveFlags = syscall.MSG_DONTWAIT
+
 // adoptOrphans is Linux's; elsewhere only the group is swept.
 func adoptOrphans() {}
 

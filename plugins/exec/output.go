@@ -29,9 +29,14 @@ type output struct {
 	last []byte // of stdout; over maxResult means too long
 }
 
+// blocks are for what is read at once; many commands come and go.
+var blocks = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
 // read takes one stream until it ends.
 func (o *output) read(stream string, r io.Reader) {
-	block := make([]byte, 32<<10)
+	room := blocks.Get().(*[32 << 10]byte)
+	defer blocks.Put(room)
+	block := room[:]
 	var line []byte  // a piece of a line whose end is still to come
 	split := false   // earlier pieces of it are in the log
 	var whole []byte // the whole line, while it may become the result

@@ -123,12 +123,12 @@ func TestNotesThatAreNoneAreRefused(t *testing.T) {
 
 func TestUsageIsReadBehindTheName(t *testing.T) {
 	t.Parallel()
-	stat := "12 (a (b) c) S 1 12 12 0 -1 4194560 100 0 0 0 150 50 0 0 20 0 9 0 100 1000 256 0"
+	stat := "12 (a (b) c) S 1 12 12 0 -1 4194560 100 0 0 0 150 50 70 30 20 0 9 0 100 1000 256 0"
 	got, err := parseUsage(stat, 4096)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (usage{resident: 256 * 4096, cpu: 2 * time.Second}); got != want {
+	if want := (usage{resident: 256 * 4096, cpu: 2 * time.Second, reaped: time.Second}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if _, err := parseUsage("12 (x) S 1", 4096); err == nil {

@@ -41,7 +41,7 @@ func newLab(ctx context.Context, profile string, log io.Writer) (_ *lab, err err
 		return nil, err
 	}
 	for out, pkg := range map[string]string{
-		"taskhost": "host/cmd/taskhost", "plugins/probe": "host/internal/bench/probe", "plugins/http": "plugins/http", "bare": "host/internal/bench/bare",
+		"taskhost": "host/cmd/taskhost", "plugins/probe": "host/internal/bench/probe", "plugins/http": "plugins/http", "plugins/exec": "plugins/exec", "bare": "host/internal/bench/bare",
 	} {
 		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", l.path(out), module+"/"+pkg)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")

@@ -133,7 +133,11 @@ func (h *host) intake(queue string) *intake {
 
 // acknowledged waits until so many messages of the queue are.
 func (h *host) acknowledged(ctx context.Context, queue string, count int) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	return h.acknowledgedWithin(ctx, patience, queue, count)
+}
+
+func (h *host) acknowledgedWithin(ctx context.Context, limit time.Duration, queue string, count int) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
 		q, err := h.api.Queue(ctx, queue)

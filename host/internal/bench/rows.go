@@ -17,6 +17,7 @@ type scale struct {
 	posts   int           // messages for each number of posters
 	pages   int           // that go through the pipeline
 	checked int           // http checks in shared processes
+	spawns  int           // commands, one for each message
 	crowd   int           // tasks at 1 Hz in shared processes
 	flood   int           // requests at once
 	settle  time.Duration // after all are up, before a window begins
@@ -27,8 +28,8 @@ type scale struct {
 }
 
 var (
-	full  = scale{trips: 10000, starts: 100, many: 100, fleet: 1000, ahead: 20, idle: 100, stops: 5, posts: 40000, pages: 10000, settle: 3 * time.Second, window: 20 * time.Second, patient: 2 * time.Minute, checked: 200, checkEvery: 30 * time.Second, crowd: 10000, flood: 10000}
-	quick = scale{trips: 2000, starts: 20, many: 100, fleet: 200, ahead: 10, idle: 100, stops: 2, posts: 8000, pages: 2000, settle: time.Second, window: 4 * time.Second, patient: time.Minute, checked: 200, checkEvery: 2 * time.Second, crowd: 1000, flood: 10000}
+	full  = scale{trips: 10000, starts: 100, many: 100, fleet: 1000, ahead: 20, idle: 100, stops: 5, posts: 40000, pages: 10000, settle: 3 * time.Second, window: 20 * time.Second, patient: 2 * time.Minute, checked: 200, checkEvery: 30 * time.Second, crowd: 10000, flood: 10000, spawns: 2000}
+	quick = scale{trips: 2000, starts: 20, many: 100, fleet: 200, ahead: 10, idle: 100, stops: 2, posts: 8000, pages: 2000, settle: time.Second, window: 4 * time.Second, patient: time.Minute, checked: 200, checkEvery: 2 * time.Second, crowd: 1000, flood: 10000, spawns: 500}
 )
 
 // bench measures the rows; what several rows need is measured once.
@@ -47,6 +48,7 @@ var rows = []func(*bench, context.Context) ([]budget, error){
 	(*bench).shared,
 	(*bench).listing,
 	(*bench).loading,
+	(*bench).commands,
 }
 
 // atTenHertz is the host with many resident tasks at 10 Hz.

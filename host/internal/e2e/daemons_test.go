@@ -108,15 +108,20 @@ func TestGunicornReportsReadinessAndStatus(t *testing.T) {
 	app := "def application(environ, start):\n    start('200 OK', [])\n    return [b'hello']\n"
 	h := scripted(t, shown(t, "hcl", `task "gunicorn"`)[0], map[string]string{"app.py": app})
 	untilReady(t, h, "gunicorn")
-	c, err := net.Dial("unix", relative(t, filepath.Join(h.Dir, "gunicorn.sock")))
+	socket := relative(t, filepath.Join(h.Dir, "gunicorn.sock"))
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}
+	defer transport.CloseIdleConnections()
+	r, err := (&http.Client{Transport: transport, Timeout: 30 * time.Second}).Get("http://gunicorn/") // a worker answers
 	if err != nil {
-		t.Fatal("it is ready and takes no connection:", err)
+		t.Fatal("it is ready and does not answer:", err)
 	}
-	c.Close()
+	r.Body.Close()
 	if s := stateOf(t, h, "gunicorn"); !strings.Contains(s, "Gunicorn arbiter booted") {
 		t.Errorf("its state is %s", s)
 	}
-	untilStopped(t, h, "gunicorn", "stopping")
+	untilStopped(t, h, "gunicorn", "")
 }
 
 func TestPostgreSQLReportsReadiness(t *testing.T) {

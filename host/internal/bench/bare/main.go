@@ -2,7 +2,7 @@
 // in the same minute without a task host. It is a bare gRPC stream, a bare launch
 // of a plugin, a bare go-plugin host that drives many plugins at a fixed rate
 // and knows nothing of schedules, history or stopping, an HTTP server that syncs
-// what it is sent, and a scrape-and-forward pipeline in memory. It is a program of its own
+// what it is sent, a scrape-and-forward pipeline in memory, and a command that is started again and again. It is a program of its own
 // so that its memory holds nothing else. Only the benchmarks start it.
 package main
 
@@ -33,10 +33,10 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("say which floor: stream, echo, launch, fleet, intake or pipeline")
+		return errors.New("say which floor: stream, echo, launch, fleet, intake, pipeline or commands")
 	}
 	floors := map[string]func(context.Context, []string) (any, error){
-		"stream": streamFloor, "echo": echo, "launch": launchFloor, "fleet": fleetFloor, "intake": intake, "pipeline": pipeline,
+		"stream": streamFloor, "echo": echo, "launch": launchFloor, "fleet": fleetFloor, "intake": intake, "pipeline": pipeline, "commands": commands,
 	}
 	floor := floors[args[0]]
 	if floor == nil {
