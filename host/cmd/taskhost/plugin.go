@@ -11,6 +11,7 @@ import (
 func pluginCommands() cli.PluginCommands {
 	return cli.PluginCommands{
 		Hash: app.HashPlugin,
+		New:  newPlugin,
 		Lock: func(ctx context.Context, o cli.PluginLockOptions) (string, []cli.PluginPin, error) {
 			path, pins, loaded, err := app.LockPlugins(ctx, app.LockOptions{Source: lockSource(o), Platform: o.Platform, PluginDir: o.PluginDir})
 			if err == nil {

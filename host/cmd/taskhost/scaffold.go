@@ -3,7 +3,10 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 
+	"github.com/taskhost/taskhost/host/internal/cli"
 	"github.com/taskhost/taskhost/host/internal/scaffold"
 )
 
@@ -35,4 +38,15 @@ func pluginDir(dir string) string {
 		return place
 	}
 	return "plugins"
+}
+
+// newPlugin is the module of a new plugin, for the SDK and the Go of this program.
+func newPlugin(o cli.PluginModule) (map[string][]byte, error) {
+	goVersion := strings.TrimPrefix(runtime.Version(), "go")
+	if parts := strings.SplitN(goVersion, ".", 3); len(parts) == 3 {
+		goVersion = parts[0] + "." + parts[1] + ".0"
+	}
+	return scaffold.Plugin(scaffold.PluginOptions{
+		Name: o.Name, Form: o.Form, Module: o.Module, Replace: o.Replace, Go: goVersion, Version: strings.TrimPrefix(version(), "v"),
+	})
 }

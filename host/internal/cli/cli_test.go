@@ -125,6 +125,12 @@ func pluginCommands() cli.PluginCommands {
 		return list, nil
 	}
 	return cli.PluginCommands{
+		New: func(o cli.PluginModule) (map[string][]byte, error) {
+			if o.Form != "job" {
+				return nil, fmt.Errorf("there is no form %q", o.Form)
+			}
+			return map[string][]byte{"go.mod": []byte("module " + o.Module + "\n"), "main.go": []byte("package main\n")}, nil
+		},
 		Hash: func(path string) (string, error) { return strings.Repeat("a", 64), nil },
 		Lock: func(_ context.Context, o cli.PluginLockOptions) (string, []cli.PluginPin, error) {
 			list, err := pins(o)

@@ -184,7 +184,7 @@ func (a *app) hostShutdown() *cobra.Command {
 }
 
 func (a *app) pluginCommand() *cobra.Command {
-	return parent("plugin", "Show plugins, and pin their binaries", a.pluginList(), a.pluginDescribe(), a.pluginHash(), a.pluginLock(), a.pluginVerify())
+	return parent("plugin", "Show plugins, pin their binaries, and begin new ones", a.pluginList(), a.pluginDescribe(), a.pluginHash(), a.pluginLock(), a.pluginVerify(), a.pluginNew())
 }
 
 func (a *app) pluginList() *cobra.Command {

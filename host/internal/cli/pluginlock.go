@@ -16,6 +16,8 @@ type PluginCommands struct {
 	// return a *Silent error when the configuration has errors and they have told of them.
 	Lock   func(ctx context.Context, o PluginLockOptions) (path string, pins []PluginPin, err error)
 	Verify func(ctx context.Context, o PluginLockOptions) ([]PluginPin, error)
+	// New makes the files of a module, by their paths inside it.
+	New func(o PluginModule) (map[string][]byte, error)
 }
 
 // PluginLockOptions are the flags of plugin lock and plugin verify.

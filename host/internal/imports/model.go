@@ -1,6 +1,9 @@
 package imports
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // File is one file to import.
 type File struct {
@@ -49,9 +52,12 @@ type Found struct {
 	names    map[string]Place
 }
 
-// Note adds a note.
+// Note adds a note. What was said already is not said again.
 func (f *Found) Note(at Place, kind Kind, format string, args ...any) {
-	f.Notes = append(f.Notes, Note{at, kind, fmt.Sprintf(format, args...)})
+	n := Note{at, kind, fmt.Sprintf(format, args...)}
+	if !slices.Contains(f.Notes, n) {
+		f.Notes = append(f.Notes, n)
+	}
 }
 
 // Broken reports whether something could not be read.

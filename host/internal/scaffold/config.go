@@ -12,7 +12,7 @@ import (
 //go:embed templates
 var files embed.FS
 
-var templates = template.Must(template.New("").Funcs(template.FuncMap{"quote": quote}).ParseFS(files, "templates/*.tmpl"))
+var templates = template.Must(template.New("").Funcs(template.FuncMap{"quote": quote}).ParseFS(files, "templates/*.tmpl", "templates/plugin/*.tmpl"))
 
 // quote writes a text as HCL does.
 func quote(text string) string {

@@ -1,6 +1,7 @@
 package crontab
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -48,6 +49,9 @@ func Read(files []imports.File, o Options) *imports.Found {
 // general is what holds of every crontab, said once.
 func general(f *imports.Found, at imports.Place) {
 	f.Note(at, imports.Differs, "a slot that is due while the run before it is going is skipped; cron would run both (periodic { overlap = \"allow\" })")
+	if slices.ContainsFunc(f.Tasks, func(t *imports.Task) bool { return t.Get("user") != "" }) {
+		f.Note(at, imports.Differs, "user lets the host start a process under an account: for others than its own the host has to run as root")
+	}
 	f.Note(at, imports.Differs, "cron starts a command in the home directory of its account; here config { dir = … } says where, otherwise it is the directory of the configuration")
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -34,10 +35,11 @@ func parse(file imports.File) (*yaml.Node, error) {
 	}
 	var root yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &root); err != nil {
+		line, what := parserLine(err)
 		if script {
-			return nil, fmt.Errorf("this is more than an object (%w); "+remedy, err, filepath.Base(file.Name))
+			what = fmt.Sprintf("this is more than an object (%s); "+remedy, what, filepath.Base(file.Name))
 		}
-		return nil, err
+		return nil, &lineError{line, what}
 	}
 	if len(root.Content) == 0 {
 		return nil, errors.New("there is nothing in it")
@@ -47,10 +49,30 @@ func parse(file imports.File) (*yaml.Node, error) {
 			return nil, fmt.Errorf("what it exports is no object; "+remedy, filepath.Base(file.Name))
 		}
 		if n := expression(root.Content[0]); n != nil {
-			return nil, fmt.Errorf("line %d: %q is an expression; "+remedy, n.Line, clip(n.Value), filepath.Base(file.Name))
+			return nil, &lineError{n.Line, fmt.Sprintf("%q is an expression; "+remedy, clip(n.Value), filepath.Base(file.Name))}
 		}
 	}
 	return root.Content[0], nil
+}
+
+// lineError is what is wrong in a line; 0 is the file as a whole.
+type lineError struct {
+	line int
+	text string
+}
+
+func (e *lineError) Error() string { return e.text }
+
+var parserSays = regexp.MustCompile(`^yaml: line (\d+): `)
+
+// parserLine takes the line out of what the parser says.
+func parserLine(err error) (int, string) {
+	text := err.Error()
+	if m := parserSays.FindStringSubmatch(text); m != nil {
+		line, _ := strconv.Atoi(m[1])
+		return line, text[len(m[0]):]
+	}
+	return 0, text
 }
 
 // clip shortens a text for a note.

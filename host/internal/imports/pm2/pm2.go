@@ -1,7 +1,7 @@
 package pm2
 
 import (
-	"fmt"
+	"errors"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -20,7 +20,11 @@ func Read(files []imports.File) *imports.Found {
 	for _, file := range files {
 		root, err := parse(file)
 		if err != nil {
-			f.Note(imports.Place{File: file.Name}, imports.Broken, "%v", err)
+			at := imports.Place{File: file.Name}
+			if e, ok := errors.AsType[*lineError](err); ok {
+				at.Line = e.line
+			}
+			f.Note(at, imports.Broken, "%v; the file is left out", err)
 			continue
 		}
 		for _, n := range apps(root) {
@@ -335,6 +339,6 @@ func (a *app) rest() {
 		if !ok {
 			remedy = "it has no equivalent"
 		}
-		a.found.Note(a.at(a.values[key]), imports.Skipped, "%s", fmt.Sprintf("%s: %s", key, remedy))
+		a.found.Note(a.at(a.values[key]), imports.Skipped, "%s: %s", key, remedy)
 	}
 }

@@ -1,6 +1,7 @@
 package supervisord
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -125,7 +126,10 @@ func (r *reader) program(s *section, label, name string, number int) *imports.Ta
 	}
 	text, _ := r.expanded(s, "command", values)
 	words, err := imports.SplitWords(text)
-	if err != nil || len(words) == 0 {
+	if err == nil && len(words) == 0 {
+		err = errors.New("there is no program")
+	}
+	if err != nil {
 		r.found.Note(s.at("command"), imports.Broken, "command: %v; [%s] is left out", err, s.name)
 		return nil
 	}

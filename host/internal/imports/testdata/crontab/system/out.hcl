@@ -63,5 +63,6 @@ task "artisan" {
 #   crontab:7: where anacron is installed it does this work; catch_up { policy = "latest" } runs a slot that passed while the machine was off
 #   crontab:9: there is no command behind "*/15 * * * * root"; the line is left out
 #   crontab: a slot that is due while the run before it is going is skipped; cron would run both (periodic { overlap = "allow" })
+#   crontab: user lets the host start a process under an account: for others than its own the host has to run as root
 #   crontab: cron starts a command in the home directory of its account; here config { dir = … } says where, otherwise it is the directory of the configuration
 #   crontab: where a crontab has no MAILTO, cron mails all output to its account; here output is in the task's log, and a notify block tells of failures

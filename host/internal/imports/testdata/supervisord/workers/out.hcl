@@ -61,7 +61,6 @@ task "late" {
 #   workers.conf:26: "[program:broken" is no [section]; it is left out
 #   workers.conf:27: "this line is nothing" is no key=value; the line is left out
 #   workers.conf:13: command: %(host_node_name)s is not known here; write out what it stands for
-#   workers.conf:13: command: %(host_node_name)s is not known here; write out what it stands for
 #   workers.conf:20: [program:nothing] has no command; it is left out
 #   workers.conf:24: command: a quote is not closed; [program:quote] is left out
 #   workers.conf:30: numprocs: "many" is no number; it is taken for 1
