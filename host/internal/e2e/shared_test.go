@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,9 @@ func checkTame(t *testing.T, h *admintest.Host, since time.Time, lenient ...stri
 	lostNothing(t, h, names, since, lenient...)
 }
 
+// machineSlow is the reason of slots for which a busy machine gave the host no time: nothing else has cost them.
+const machineSlow = "missed(overload)"
+
 func lostNothing(t *testing.T, h *admintest.Host, names []string, since time.Time, lenient ...string) {
 	t.Helper()
 	now := time.Now()
@@ -104,7 +108,7 @@ func lostNothing(t *testing.T, h *admintest.Host, names []string, since time.Tim
 			t.Fatal(err)
 		}
 		for _, s := range slots.Items {
-			if s.Last.After(since) {
+			if s.Last.After(since) && !slices.Contains(lenient, s.Reason) {
 				t.Errorf("%s lost slots: %+v", name, s)
 			}
 		}
@@ -283,16 +287,16 @@ func TestInstancesThatComeAndGoWithAReloadDisturbNoneOfThoseThatStay(t *testing.
 		t.Errorf("up: %v sit in each process; want 4 in %d and 4 in one more", in, pid)
 	}
 	untilProcesses(h, 2)
-	lostNothing(t, h, append(stay, "many.3"), since)
+	lostNothing(t, h, append(stay, "many.3"), since, machineSlow)
 	if in = scaledTo(t, h, 8, 2); in[pid] != 2 {
 		t.Errorf("down: %v sit in each process; want 2 in %d", in, pid)
 	}
 	untilProcesses(h, 1) // the one that nobody sits in any more has ended
-	lostNothing(t, h, stay, since)
+	lostNothing(t, h, stay, since, machineSlow)
 	if in = scaledTo(t, h, 2, 4); in[pid] != 4 {
 		t.Errorf("up again: %v sit in each process; want 4 in %d", in, pid)
 	}
-	lostNothing(t, h, stay, since)
+	lostNothing(t, h, stay, since, machineSlow)
 	_, err := h.Task(t.Context(), "many.8")
 	wantProblem(t, err, 410, "task_gone")
 }

@@ -229,12 +229,13 @@ func TestWhatARemovedNotifierHasNotSentIsRemoved(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, commanded(Notifier{}), "a", "b")
 				defer func() { w.close() }()
-				w.setFail(errors.New("nobody there"))
+				w.setFail(permanent{errors.New("not for me")})
 				after(2 * time.Second)
 				w.ended("a", task.OutcomeFailed)
-				after(3 * 24 * time.Hour) // that one is given up
+				after(5 * time.Second)
+				w.setFail(errors.New("nobody there"))
 				w.ended("b", task.OutcomeFailed)
-				after(time.Minute)
+				after(5 * time.Second)
 				if q, _ := w.queues.Queue(QueueName("ops")); q.Messages != 1 || q.Dead != 1 {
 					t.Fatalf("%d wait and %d were given up: the test has nothing to remove", q.Messages, q.Dead)
 				}
@@ -249,7 +250,7 @@ func TestWhatARemovedNotifierHasNotSentIsRemoved(t *testing.T) {
 				if err := w.center.Define(commanded(Notifier{}), w.tasks); err != nil {
 					t.Fatal(err)
 				}
-				after(time.Hour)
+				after(time.Minute)
 				w.want(t) // what was removed does not come back
 			})
 		})

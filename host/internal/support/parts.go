@@ -148,6 +148,9 @@ func events(ctx context.Context, g *gatherer) (any, error) {
 		if err != nil {
 			return nil, err
 		}
+		if e.Kind == "progress" { // its text is the author's note
+			e.Text = ""
+		}
 		all = append(all, e)
 	}
 	return linesOf(all), nil

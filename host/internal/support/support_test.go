@@ -22,6 +22,7 @@ import (
 	"github.com/taskhost/taskhost/host/internal/api"
 	"github.com/taskhost/taskhost/host/internal/api/apitest"
 	"github.com/taskhost/taskhost/host/internal/support"
+	"github.com/taskhost/taskhost/host/internal/task"
 )
 
 func client(t *testing.T, addr, token string) *admin.Client {
@@ -78,6 +79,7 @@ func TestAnArchiveHoldsWhatTheHostSaysOfItself(t *testing.T) {
 	if _, err := c.Pause(t.Context(), "quick", admin.Pause{Reason: "looked at"}); err != nil {
 		t.Fatal(err)
 	}
+	l.Store.Event(task.Event{At: apitest.Epoch, Topic: "run", Kind: "progress", Task: "quick", Text: "a note of its author"})
 	m, files := gather(t, c)
 	if len(m.Missing) > 0 {
 		t.Errorf("missing: %+v", m.Missing)
@@ -100,7 +102,7 @@ func TestAnArchiveHoldsWhatTheHostSaysOfItself(t *testing.T) {
 		}
 	}
 	for file, text := range files {
-		for _, data := range []string{"the data of the work", "tick 120"} {
+		for _, data := range []string{"the data of the work", "tick 120", "a note of its author"} {
 			if strings.Contains(string(text), data) {
 				t.Errorf("%s holds %q", file, data)
 			}
