@@ -1,7 +1,10 @@
 #!/bin/sh
-# After the files are gone: a purge takes the data and the account along, a removal leaves both.
+# After the files are gone: a purge takes the data and the account along, a removal leaves both. rpm knows no purge.
 set -e
 
+case "$1" in
+  upgrade | failed-upgrade | abort-install | abort-upgrade | 1) exit 0 ;; # rpm comes here after the new files are in place
+esac
 rm -f /etc/systemd/system/taskhost.service.d/10-before-253.conf
 rmdir /etc/systemd/system/taskhost.service.d 2>/dev/null || true
 if [ -d /run/systemd/system ]; then

@@ -28,25 +28,43 @@ func exists(t *testing.T, where, path string) {
 
 func TestPackagesNameFilesThatAreThere(t *testing.T) {
 	t.Parallel()
-	var pkg struct {
-		Contents []struct{ Src, Dst string }
-		Scripts  map[string]string
+	var release struct {
+		Builds []struct{ Main, Binary string }
+		Nfpms  []struct {
+			Bindir   string
+			Contents []struct{ Src, Dst string }
+			Scripts  map[string]string
+		}
 	}
-	if err := yaml.Unmarshal([]byte(packaging(t, "nfpm.yaml")), &pkg); err != nil {
-		t.Fatal(err)
+	if err := yaml.Unmarshal([]byte(packaging(t, "goreleaser.yaml")), &release); err != nil || len(release.Nfpms) != 1 {
+		t.Fatal(len(release.Nfpms), "packages:", err)
 	}
+	pkg := release.Nfpms[0]
 	places := map[string]bool{}
+	for _, b := range release.Builds {
+		places[filepath.Join(pkg.Bindir, b.Binary)] = true
+		exists(t, "goreleaser.yaml", b.Main)
+	}
+	plugins, err := filepath.Glob(filepath.Join(root, "plugins", "*", "main.go"))
+	if err != nil || len(plugins) == 0 {
+		t.Fatal(plugins, err)
+	}
+	for _, main := range plugins {
+		if name := filepath.Base(filepath.Dir(main)); !places["/usr/lib/taskhost/plugins/"+name] {
+			t.Errorf("the package is without the plugin %s", name)
+		}
+	}
 	for _, c := range pkg.Contents {
 		places[c.Dst] = true
-		if !strings.Contains(c.Src, "DIST") && !strings.HasPrefix(c.Src, "dist/") { // those are built
-			exists(t, "nfpm.yaml", c.Src)
+		if !strings.HasPrefix(c.Src, "dist/") { // those are built
+			exists(t, "goreleaser.yaml", c.Src)
 		}
 	}
 	if len(places) < 10 || len(pkg.Scripts) != 3 {
 		t.Errorf("the package has %d files and %d scripts", len(places), len(pkg.Scripts))
 	}
 	for _, script := range pkg.Scripts {
-		exists(t, "nfpm.yaml", script)
+		exists(t, "goreleaser.yaml", script)
 		if info, err := os.Stat(filepath.Join(root, script)); err == nil && info.Mode()&0o111 == 0 {
 			t.Errorf("%s is not executable", script)
 		}
