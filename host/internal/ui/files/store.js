@@ -7,6 +7,7 @@ export const state = {
   who: undefined, // undefined: not known yet; null: nobody, so log in
   host: null,
   tasks: new Map(),
+  usage: new Map(), // task → {cpu, rss}: what its processes take
   queues: [],
   loaded: false,
   link: "connecting", // live, lost
@@ -61,7 +62,7 @@ async function loadTasks() {
   let cursor = "";
   do {
     const page = await get(`v1/tasks?limit=500${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
-    for (const task of page.items) all.set(task.name, unlessSame(keepConfig(task)));
+    for (const task of page.items) all.set(task.name, unlessSame(keepConfig(apart(task))));
     cursor = page.next_cursor;
   } while (cursor);
   state.tasks = all;
@@ -69,12 +70,23 @@ async function loadTasks() {
 
 async function loadTask(name) {
   try {
-    state.tasks.set(name, await get(path`v1/tasks/${name}`));
+    state.tasks.set(name, apart(await get(path`v1/tasks/${name}`)));
   } catch (err) {
     if (err.status !== 404 && err.status !== 410) throw err;
     state.tasks.delete(name);
   }
 }
+
+// apart keeps what changes all the time away from the task: what shows the rest need not be made again for it.
+function apart(task) {
+  const known = (task.processes ?? []).filter((p) => p.usage);
+  if (known.length) state.usage.set(task.name, { cpu: sum(known, (u) => u.cpu_percent), rss: sum(known, (u) => u.rss_bytes), of: new Map(known.map((p) => [p.pid, p.usage])) });
+  else state.usage.delete(task.name);
+  for (const p of known) delete p.usage;
+  return task;
+}
+
+const sum = (processes, of) => processes.reduce((n, p) => n + of(p.usage), 0);
 
 // unlessSame is the task as it was known when nothing of it has changed: what shows it need not be made again.
 function unlessSame(task) {
@@ -222,6 +234,7 @@ async function pulse() {
     const answer = await getDated("v1/whoami");
     if (answer.value.role !== state.who?.role) state.who = answer.value;
     dirty.host = true;
+    for (const t of state.tasks.values()) if (t.processes?.length) dirty.tasks.add(t.name); // no event says what they take
     dirty.queues ||= state.queues.length > 0;
     plan();
   } catch (err) {
