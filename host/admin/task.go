@@ -112,7 +112,19 @@ type ProcessInfo struct {
 	Digest  string `json:"digest,omitempty"`  // sha256 of its binary
 	Run     string `json:"run,omitempty"`
 
+	Usage  *Usage         `json:"usage,omitempty"` // absent before the host has looked at it
 	Limits []AppliedLimit `json:"limits,omitempty"`
+}
+
+// Usage is what a process took of the machine when the host looked at it last, some seconds ago at most. Of a process
+// that tasks share each bears an equal part.
+type Usage struct {
+	At         Time    `json:"at"`
+	CPUPercent float64 `json:"cpu_percent"` // of one processor, since the look before
+	CPU        Seconds `json:"cpu_seconds"` // since it began
+	RSS        int64   `json:"rss_bytes"`   // memory that is resident
+	Of         string  `json:"of"`          // tree: with everything that it has started; process: without
+	SharedBy   int     `json:"shared_by,omitempty"`
 }
 
 // AppliedLimit is one limit of a process, and what enforces it.

@@ -27,6 +27,7 @@ type Config struct {
 	Queues  Queues  // nil: there are none
 	Notices Notices // nil: nobody is told
 	Meter   Meter   // nil: nothing is counted
+	Usage   Usage   // nil: nobody knows what processes take
 	Health  Health  // nil: who answers is alive
 	Tracer  Tracer  // nil: requests have no spans
 	Token   Token   // of an admin; the zero Token lets none in

@@ -67,6 +67,12 @@ type HostInfo struct {
 	Paused     *task.Override
 }
 
+// Usage knows what processes took when they were looked at last. Implemented by *usage.Sampler.
+type Usage interface {
+	Of(p task.ProcessInfo) (task.Usage, bool)
+	Version() uint64 // rises with every look
+}
+
 // Feed tells of committed events. Implemented by *feed.Feed.
 type Feed interface {
 	Subscribe(filter func(task.Event) bool, buffer int) *feed.Reader

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"math"
 	"time"
 
 	"github.com/taskhost/taskhost/host/admin"
@@ -53,6 +54,21 @@ func taskOf(d task.Definition, s task.Status, published map[string]task.Publishe
 		}
 	}
 	return t
+}
+
+// usageOf is what a process takes, nil when that is not known.
+func usageOf(u task.Usage, known bool) *admin.Usage {
+	if !known {
+		return nil
+	}
+	out := &admin.Usage{At: admin.At(u.At), CPUPercent: math.Round(10*u.Percent) / 10, CPU: admin.Seconds(u.CPU), RSS: u.RSS, Of: "process"}
+	if u.Tree {
+		out.Of = "tree"
+	}
+	if u.SharedBy > 1 {
+		out.SharedBy = u.SharedBy
+	}
+	return out
 }
 
 func reasonOf(r *task.Reason) *admin.Reason {

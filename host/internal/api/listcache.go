@@ -19,7 +19,7 @@ const (
 // lists remembers answers by the query that they are for, as long as nothing changes. It is safe for concurrent use.
 type lists struct {
 	mu      sync.Mutex
-	version [2]uint64 // of the library, and the generation
+	version listVersion
 	known   map[string]list
 }
 
@@ -31,16 +31,26 @@ type list struct {
 // encoded is an answer that is JSON already. Nobody changes it.
 type encoded []byte
 
-// listVersion is the version of what a list would say. Without versions nothing is remembered.
-func (a *API) listVersion() ([2]uint64, bool) {
-	v, ok := a.Library.(Versioned)
-	if !ok {
-		return [2]uint64{}, false
-	}
-	return [2]uint64{v.Version(), uint64(a.Fleet.Generation().Number)}, true
+// listVersion is the version of what a list would say.
+type listVersion struct {
+	library, usage uint64
+	generation     int
 }
 
-func (l *lists) get(version [2]uint64, query string, now time.Time) (encoded, bool) {
+// listVersion is the version of a list that would be made now. Without versions nothing is remembered.
+func (a *API) listVersion() (listVersion, bool) {
+	v, ok := a.Library.(Versioned)
+	if !ok {
+		return listVersion{}, false
+	}
+	now := listVersion{library: v.Version(), generation: a.Fleet.Generation().Number}
+	if a.Usage != nil {
+		now.usage = a.Usage.Version()
+	}
+	return now, true
+}
+
+func (l *lists) get(version listVersion, query string, now time.Time) (encoded, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	one, there := l.known[query]
@@ -51,7 +61,7 @@ func (l *lists) get(version [2]uint64, query string, now time.Time) (encoded, bo
 }
 
 // put remembers a list that was made after the version was read.
-func (l *lists) put(version [2]uint64, query string, one list) {
+func (l *lists) put(version listVersion, query string, one list) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.version != version || l.known == nil {

@@ -82,7 +82,13 @@ func (a *API) view(r *request, d task.Definition, s task.Status) (admin.Task, er
 	if err != nil {
 		return admin.Task{}, fmt.Errorf("read the state of %q: %w", d.Name, err)
 	}
-	return taskOf(d, s, published, a.Now()), nil
+	t := taskOf(d, s, published, a.Now())
+	if a.Usage != nil {
+		for i, p := range s.Processes {
+			t.Processes[i].Usage = usageOf(a.Usage.Of(p))
+		}
+	}
+	return t, nil
 }
 
 // A selection says which tasks are meant; zero fields mean all.

@@ -30,6 +30,7 @@ import (
 	"github.com/taskhost/taskhost/host/internal/task"
 	"github.com/taskhost/taskhost/host/internal/trace"
 	"github.com/taskhost/taskhost/host/internal/ui"
+	"github.com/taskhost/taskhost/host/internal/usage"
 )
 
 // ServeOptions say how to run the host.
@@ -79,6 +80,7 @@ type host struct {
 	data     *dataDir
 	logs     *logs.Logs
 	metrics  *metrics.Metrics
+	usage    *usage.Sampler
 	tracer   *trace.Tracer // nil: nobody wants traces
 	feed     *feed.Feed
 	store    *store.SQLite
@@ -137,6 +139,7 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 	if h.reloads, err = newReloads(ctx, h, l); err != nil {
 		return nil, err
 	}
+	h.usage = usage.New(h.store.Statuses)
 	h.keep(nil, c.Tasks)
 	if err = h.openQueues(ctx); err != nil {
 		return nil, err
@@ -185,6 +188,7 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 		Queues:  h.queues,
 		Notices: noticeView{h.center},
 		Meter:   h.metrics,
+		Usage:   h.usage,
 		Health:  health{h},
 		Tracer:  h.requests(),
 		Page:    h.page,
@@ -222,6 +226,7 @@ func (h *host) run(ctx context.Context) error {
 	if err == nil {
 		err = h.center.Start()
 		go h.countDead(apiCtx)
+		go h.usage.Run(apiCtx)
 	}
 	if err == nil {
 		h.banner()

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -120,7 +121,7 @@ func (a *app) showTask(t admin.Task) {
 		a.fact("live run", r.ID+"  "+runWord(r))
 	}
 	for _, p := range t.Processes {
-		a.fact("process", strconv.Itoa(p.PID)+"  "+p.State+"  since "+a.clock(p.Started))
+		a.fact("process", strconv.Itoa(p.PID)+"  "+p.State+"  since "+a.clock(p.Started)+usageText(p.Usage))
 		for _, l := range p.Limits {
 			a.fact("limit", limitText(l))
 		}
@@ -138,6 +139,14 @@ func (a *app) showTask(t admin.Task) {
 	a.fact("labels", strings.Join(labels, " "))
 	a.fact("source", t.Source)
 	a.fact("config", string(t.Config))
+}
+
+// usageText is what a process takes, "" while that is not known.
+func usageText(u *admin.Usage) string {
+	if u == nil {
+		return ""
+	}
+	return fmt.Sprintf("  CPU %.1f %%  memory %s", u.CPUPercent, sizeText(u.RSS))
 }
 
 func (a *app) paint(state string) string {

@@ -123,8 +123,8 @@ var families = []family{
 		}
 	}},
 	{"taskhost_plugin_unresponsive", gauge, "Processes of a task that did not answer when they were asked last.", unresponsive},
-	{"taskhost_plugin_cpu_seconds_total", counter, "Processor time of a task's processes, without their children.", perTask(func(v *taskView) float64 { return v.usage.cpu.Seconds() })},
-	{"taskhost_plugin_resident_memory_bytes", gauge, "Resident memory of a task's processes, without their children.", perTask(func(v *taskView) float64 { return float64(v.usage.memory) })},
+	{"taskhost_plugin_cpu_seconds_total", counter, "Processor time of a task's processes, without their children.", perTask(func(v *taskView) float64 { return v.usage.CPU.Seconds() })},
+	{"taskhost_plugin_resident_memory_bytes", gauge, "Resident memory of a task's processes, without their children.", perTask(func(v *taskView) float64 { return float64(v.usage.RSS) })},
 
 	{"taskhost_log_lines_total", counter, "Lines of the task's log, by where they came from.", func(s *scrape) {
 		for i := range s.tasks {
@@ -192,12 +192,12 @@ var families = []family{
 	{"go_memory_bytes", gauge, "Memory that the runtime holds, without what it has given back.", func(s *scrape) { s.sample(s.self.runtime[heapAll] - s.self.runtime[heapReleased]) }},
 	{"process_cpu_seconds_total", counter, "Processor time of the host.", func(s *scrape) {
 		if s.self.known {
-			s.sample(s.self.usage.cpu.Seconds())
+			s.sample(s.self.usage.CPU.Seconds())
 		}
 	}},
 	{"process_resident_memory_bytes", gauge, "Resident memory of the host.", func(s *scrape) {
 		if s.self.known {
-			s.sample(float64(s.self.usage.memory))
+			s.sample(float64(s.self.usage.RSS))
 		}
 	}},
 	{"process_open_fds", gauge, "Descriptors that the host has open.", func(s *scrape) {

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/taskhost/taskhost/host/internal/task"
+	"github.com/taskhost/taskhost/host/internal/usage"
 )
 
 var epoch = time.Date(2026, 11, 28, 4, 0, 0, 0, time.UTC)
@@ -30,8 +31,8 @@ type world struct {
 func newWorld(names ...string) *world {
 	w := &world{Metrics: New("1.2.3"), published: map[string]map[string]task.Published{}, store: Store{Ready: true, Bytes: 4096, Free: 1 << 30}}
 	w.now = func() time.Time { return epoch }
-	w.usage = func(pid int) (usage, bool) {
-		return usage{cpu: time.Duration(pid) * time.Second, memory: 1 << 20}, pid > 0
+	w.usage = func(pid int) (usage.Usage, bool) {
+		return usage.Usage{CPU: time.Duration(pid) * time.Second, RSS: 1 << 20}, pid > 0
 	}
 	for _, name := range names {
 		w.statuses = append(w.statuses, task.Status{

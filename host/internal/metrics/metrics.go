@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/taskhost/taskhost/host/internal/task"
+	"github.com/taskhost/taskhost/host/internal/usage"
 )
 
 // Sources are what a scrape reads. Each is quick, and none waits for a write.
@@ -36,7 +37,7 @@ type Store struct {
 type Metrics struct {
 	version string
 	now     func() time.Time
-	usage   func(pid int) (usage, bool)
+	usage   func(pid int) (usage.Usage, bool)
 
 	tasks    sync.Map // name → *counts
 	waits    sync.Map // task.Trigger → *histogram
@@ -64,7 +65,7 @@ type reload struct {
 // New makes Metrics that count. There is nothing to scrape before Read has been called.
 func New(version string) *Metrics {
 	return &Metrics{
-		version: version, now: time.Now, usage: usageOf,
+		version: version, now: time.Now, usage: usage.Of,
 		lateness: newHistogram(ofLateness), commits: newHistogram(ofCommits), writes: newHistogram(ofWrites),
 	}
 }

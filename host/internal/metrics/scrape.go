@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/taskhost/taskhost/host/internal/task"
+	"github.com/taskhost/taskhost/host/internal/usage"
 )
 
 // maxNumbers bounds the published numbers of one task that are series.
@@ -39,7 +40,7 @@ type taskView struct {
 	def     *task.Definition // nil while it is on its way out
 	counts  *counts
 	numbers []number
-	usage   usage
+	usage   usage.Usage
 }
 
 // number is a published value.
@@ -62,7 +63,7 @@ func (m *Metrics) look(ctx context.Context) (*scrape, error) {
 		defs[d.Name] = d
 	}
 	statuses := m.sources.Statuses()
-	shared := sharing(statuses)
+	shared := usage.Sharing(statuses)
 	s.tasks = make([]taskView, len(statuses))
 	for i := range statuses {
 		v := &s.tasks[i]
@@ -94,36 +95,19 @@ func numbersOf(published map[string]task.Published) (out []number, left int) {
 	return out, 0
 }
 
-// sharing counts the tasks of every process: they bear what it takes in equal parts.
-func sharing(statuses []task.Status) map[int]int {
-	by := map[int]int{}
-	for i := range statuses {
-		for _, p := range statuses[i].Processes {
-			by[p.PID]++
-		}
-	}
-	return by
-}
-
 // usageOf is what a task's processes take: those that are live, and the time of those that have ended.
-func (m *Metrics) usageOf(v *taskView, shared map[int]int) usage {
-	total := usage{cpu: time.Duration(v.counts.cpu.Load())}
+func (m *Metrics) usageOf(v *taskView, shared map[int]int) usage.Usage {
+	total := usage.Usage{CPU: time.Duration(v.counts.cpu.Load())}
 	for _, p := range v.Processes {
 		if u, ok := m.usage(p.PID); ok && p.PID > 0 {
-			total.memory += u.memory / int64(shared[p.PID])
-			total.cpu += u.cpu / time.Duration(shared[p.PID])
+			total.RSS += u.RSS / int64(shared[p.PID])
+			total.CPU += u.CPU / time.Duration(shared[p.PID])
 		}
 	}
 	// A process that ends between two looks is counted a moment later: what was shown stays.
-	v.counts.shownCPU = max(v.counts.shownCPU, total.cpu)
-	total.cpu = v.counts.shownCPU
+	v.counts.shownCPU = max(v.counts.shownCPU, total.CPU)
+	total.CPU = v.counts.shownCPU
 	return total
-}
-
-// usage is what a process takes.
-type usage struct {
-	cpu    time.Duration
-	memory int64 // bytes that are resident
 }
 
 // sorted returns what a map of histograms or requests holds, by key.

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"runtime/metrics"
 	"time"
+
+	"github.com/taskhost/taskhost/host/internal/usage"
 )
 
 // begun is about when the process began.
@@ -12,7 +14,7 @@ var begun = time.Now()
 
 // self is what the host's own process takes.
 type self struct {
-	usage      usage
+	usage      usage.Usage
 	known      bool // usage is
 	open, most int  // descriptors
 	counted    bool // they are
@@ -41,7 +43,7 @@ const (
 
 func lookAtSelf() self {
 	s := self{goroutines: runtime.NumGoroutine()}
-	s.usage, s.known = usageOf(os.Getpid())
+	s.usage, s.known = usage.Of(os.Getpid())
 	s.open, s.most, s.counted = descriptors()
 	var samples [len(runtimeNames)]metrics.Sample
 	for i, name := range runtimeNames {

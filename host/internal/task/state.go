@@ -92,6 +92,16 @@ type ProcessInfo struct {
 	Limits []AppliedLimit `json:"limits,omitempty"`
 }
 
+// Usage is what a process took of the machine when the host looked at it last. Tasks that share a process bear equal parts.
+type Usage struct {
+	At       time.Time
+	CPU      time.Duration // of processors, since it began
+	Percent  float64       // of one processor, since the look before
+	RSS      int64         // bytes that are resident
+	Tree     bool          // of everything that the process has started, too: it has a cgroup
+	SharedBy int           // tasks
+}
+
 // AppliedLimit is one limit of a process, and what enforces it.
 type AppliedLimit struct {
 	Name  string `json:"name"`            // memory, cpu, pids, files

@@ -2,9 +2,6 @@ package ui_test
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -167,8 +164,8 @@ func TestAWrongTokenIsRefusedAndALogoutEndsTheSession(t *testing.T) {
 	b.clean()
 }
 
-// behind serves the page below a path, as a proxy would, and lets change see each answer.
-func behind(t *testing.T, p *place, prefix string, change func(*http.Response) error) string {
+// behind serves the page below a path, as a proxy would.
+func behind(t *testing.T, p *place, prefix string) string {
 	t.Helper()
 	target, err := url.Parse(strings.TrimSuffix(p.url, "/ui/"))
 	if err != nil {
@@ -179,7 +176,7 @@ func behind(t *testing.T, p *place, prefix string, change func(*http.Response) e
 			r.Out.URL.Path = strings.TrimPrefix(r.In.URL.Path, prefix)
 			r.SetURL(target)
 		},
-		ModifyResponse: change, FlushInterval: -1,
+		FlushInterval: -1,
 	}
 	s := httptest.NewServer(proxy)
 	t.Cleanup(s.Close)
@@ -188,24 +185,27 @@ func behind(t *testing.T, p *place, prefix string, change func(*http.Response) e
 }
 
 func TestAViewerBehindAProxySeesEverythingAndNoButton(t *testing.T) {
-	p := startPlace(t, tasks)
-	viewer := func(r *http.Response) error {
-		if r.Request.URL.Path == "/v1/whoami" && r.StatusCode == http.StatusOK {
-			body := `{"name":"vera","role":"viewer","via":"token"}`
-			r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
-			r.Header.Set("Content-Length", fmt.Sprint(len(body)))
-		}
-		return nil
+	p := startPlace(t, tasks+brokenTask)
+	if _, err := p.StartRun(context.Background(), "broken", admin.RunRequest{}, "", 0); err != nil {
+		t.Fatal(err)
 	}
-	at := behind(t, p, "/jobs/th", viewer)
+	failed := p.UntilRun("broken", "failed")
+	at := behind(t, p, "/jobs/th")
 	b := newBrowser(t, 1280, 800)
-	b.login(at, p.token)
+	b.login(at, p.tokenOf(t, "vera", "viewer"))
 	b.sees("[data-task=clock]", "running")
+	b.sees(".top", "vera")
 	b.until("no row has a button", `!document.querySelector(".task-row button")`)
 	b.press("j", "s")
 	b.until("no key asks for anything", `!document.querySelector("dialog")`)
 	b.open(at + "#/tasks/clock")
 	b.sees(".log", "field=")
 	b.until("the view has no button for it", `!document.querySelector(".title button")`)
+	b.open(at + "#/runs/" + failed.ID)
+	b.sees(".moments", "queued")
+	b.until("the run has none", `!document.querySelector(".title button")`)
+	b.open(at + "#/queues/letters")
+	b.sees("h1", "letters")
+	b.until("the queue has none", `!document.querySelector("main button")`)
 	b.clean()
 }

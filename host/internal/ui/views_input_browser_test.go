@@ -18,13 +18,6 @@ task "order" {
 }
 `
 
-// field writes into a field of the dialog that is open.
-func (b *browser) field(name, text string) {
-	b.t.Helper()
-	b.click("dialog [name='" + name + "']")
-	b.press(text)
-}
-
 func TestARunIsAskedForWithAFormOfItsInput(t *testing.T) {
 	p := startPlace(t, tasks+orderTask)
 	b := newBrowser(t, 1280, 900)
@@ -68,8 +61,12 @@ task "sum" {
 queue "letters" {}
 `
 
-func TestAMethodIsCalledAndItsAnswerShown(t *testing.T) {
+func TestAMethodIsCalledAndAQueueIsPurgedByWhoWritesItsName(t *testing.T) {
 	p := startPlace(t, tasks+sumTask, "examples/03-daemon")
+	ctx := context.Background()
+	if _, err := p.Post(ctx, "letters", []byte(`"hello"`), admin.PostOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	b := newBrowser(t, 1280, 900)
 	b.login(p.url, p.token)
 	b.open(p.url + "#/tasks/sum")
@@ -79,22 +76,12 @@ func TestAMethodIsCalledAndItsAnswerShown(t *testing.T) {
 	b.press("40", kb.Enter)
 	b.sees("dialog .answer", `"sum": 40`)
 	b.accessible("method")
-	b.field("n", kb.Backspace+kb.Backspace+"2")
-	b.press(kb.Enter)
+	b.click("dialog [name=n]")
+	b.press(kb.Backspace, kb.Backspace, "2", kb.Enter)
 	b.sees("dialog .answer", `"sum": 42`)
 	b.press(kb.Escape)
 	b.until("the dialog is gone", "!document.querySelector('dialog')")
-	b.clean()
-}
 
-func TestAQueueIsPurgedByWhoWritesItsName(t *testing.T) {
-	p := startPlace(t, tasks+sumTask, "examples/03-daemon")
-	ctx := context.Background()
-	if _, err := p.Post(ctx, "letters", []byte(`"hello"`), admin.PostOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	b := newBrowser(t, 1280, 900)
-	b.login(p.url, p.token)
 	b.open(p.url + "#/queues/letters")
 	b.sees(".messages", "hello")
 	b.click("main button.hard")
@@ -105,8 +92,8 @@ func TestAQueueIsPurgedByWhoWritesItsName(t *testing.T) {
 		t.Fatalf("a wrong name left %d messages, %v", q.Depth, err)
 	}
 	b.eval(`document.querySelector("dialog [name=confirm]").value = ""`)
-	b.field("confirm", "letters")
-	b.press(kb.Enter)
+	b.click("dialog [name=confirm]")
+	b.press("letters", kb.Enter)
 	b.sees(".notices", "1 message deleted")
 	if q, err := p.Queue(ctx, "letters"); err != nil || q.Depth != 0 {
 		t.Errorf("after the purge there are %d messages, %v", q.Depth, err)

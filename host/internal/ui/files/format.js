@@ -82,6 +82,8 @@ export function bytes(n) {
   }
 }
 
+export const load = (percent) => `${percent < 10 ? percent.toFixed(1) : Math.round(percent)} %`;
+
 const spelled = (n) => /^\d+$/.test(n);
 const hhmm = (hour, minute) => `${hour.padStart(2, "0")}:${minute.padStart(2, "0")}`;
 

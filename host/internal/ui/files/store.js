@@ -8,6 +8,7 @@ export const state = {
   host: null,
   tasks: new Map(),
   version: 0, // rises when tasks change
+  usage: new Map(), // task → {cpu, rss}: what its processes take
   queues: [],
   loaded: false,
   link: "connecting", // live, lost
@@ -64,7 +65,7 @@ async function loadTasks() {
   let cursor = "";
   do {
     const page = await get(`v1/tasks?limit=${portion}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
-    for (const task of page.items) all.set(task.name, unlessSame(keepConfig(task)));
+    for (const task of page.items) all.set(task.name, unlessSame(keepConfig(apart(task))));
     cursor = page.next_cursor;
   } while (cursor);
   state.tasks = all;
@@ -73,7 +74,7 @@ async function loadTasks() {
 
 async function loadTask(name) {
   try {
-    const task = unlessSame(await get(path`v1/tasks/${name}`));
+    const task = unlessSame(apart(await get(path`v1/tasks/${name}`)));
     if (state.tasks.get(name) !== task) state.version++;
     state.tasks.set(name, task);
   } catch (err) {
@@ -82,6 +83,17 @@ async function loadTask(name) {
     state.version++;
   }
 }
+
+// apart keeps what changes all the time away from the task: what shows the rest need not be made again for it.
+function apart(task) {
+  const known = (task.processes ?? []).filter((p) => p.usage);
+  if (known.length) state.usage.set(task.name, { cpu: sum(known, (u) => u.cpu_percent), rss: sum(known, (u) => u.rss_bytes), of: new Map(known.map((p) => [p.pid, p.usage])) });
+  else state.usage.delete(task.name);
+  for (const p of known) delete p.usage;
+  return task;
+}
+
+const sum = (processes, of) => processes.reduce((n, p) => n + of(p.usage), 0);
 
 // unlessSame is the task as it was known when nothing of it has changed: what shows it need not be made again.
 function unlessSame(task) {
@@ -229,6 +241,7 @@ async function pulse() {
     const answer = await getDated("v1/whoami");
     if (answer.value.role !== state.who?.role) state.who = answer.value;
     dirty.host = true;
+    for (const t of state.tasks.values()) if (t.processes?.length) dirty.tasks.add(t.name); // no event says what they take
     dirty.queues ||= state.queues.length > 0;
     plan();
   } catch (err) {

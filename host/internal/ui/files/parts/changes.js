@@ -9,7 +9,9 @@ const tones = { live: "good", next_run: "calm", restart: "warn", added: "busy", 
 
 const mark = (change) => h("span", { class: `change tone-${tones[change] ?? "calm"}` }, words(change));
 
-const shown = (v) => (v === null || v === undefined ? h("i", { class: "faint" }, "none") : h("code", {}, typeof v === "string" ? v : JSON.stringify(v)));
+const text = (v) => (typeof v === "string" ? v : Array.isArray(v) && v.length === 1 ? text(v[0]) : JSON.stringify(v));
+
+const shown = (v) => (v === null || v === undefined ? h("i", { class: "faint" }, "none") : h("code", {}, text(v)));
 
 const attribute = (a) => h("li", { key: a.path },
   h("b", {}, a.path), " ", shown(a.old), " → ", shown(a.new),

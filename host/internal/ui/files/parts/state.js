@@ -1,6 +1,8 @@
 // How states, modes and outcomes look: a mark, a colour and always the word.
 
 import { h } from "../dom.js";
+import { state as known } from "../store.js";
+import { bytes, load } from "../format.js";
 
 const marks = {
   running: "M5 3l8 5-8 5z",
@@ -39,6 +41,12 @@ export function stateMark(task) {
     task.health?.status === "degraded" && task.state !== "failed" && task.state !== "crash_loop" &&
       h("span", { class: "chip", title: task.health.reasons?.map((r) => r.text).join("; ") }, icon("degraded", "tone-warn"), "degraded"),
   ];
+}
+
+// usageText is what a task's processes take, as the page knows it now.
+export function usageText(name) {
+  const u = known.usage.get(name);
+  return u ? `CPU ${load(u.cpu)} · ${bytes(u.rss)}` : "";
 }
 
 const outcomeIcons = { succeeded: "completed", failed: "failed", timed_out: "failed", lost: "crash_loop", cancelled: "stopped", interrupted: "paused", skipped: "idle", queued: "idle", running: "running", starting: "starting", stopping: "stopping" };

@@ -40,7 +40,7 @@ export function configuration() {
       h("div", { class: "c-actions" }, mayAct() && h("button", { type: "button", disabled: Boolean(of.work.busy), on: { click: () => plan(of) } }, of.work.busy === "plan" ? "Planning…" : "Plan"))),
     of.config.error && h("p", { class: "why bad" }, of.config.error.text ?? of.config.error.message),
     c && [drift(c), lastReload(c)],
-    h("div", { class: "columns" },
+    h("div", { class: "columns wide-left" },
       h("div", { class: "column" }, planCard(of), differenceCard(of), generationsCard(of)),
       h("div", { class: "column" }, c && facts(c))));
 }

@@ -4,7 +4,7 @@ import { h, lazy } from "../dom.js";
 import { changed, mayAct, state } from "../store.js";
 import { route, setQuery, to } from "../router.js";
 import { ago, count, length, scheduleWords, since, stamp, until } from "../format.js";
-import { icon, outcomeMark, stateMark, states, tones, words } from "../parts/state.js";
+import { icon, outcomeMark, stateMark, states, tones, usageText, words } from "../parts/state.js";
 import { strip, stripOf, want } from "../parts/strip.js";
 import { buttons, ladder, stopOf } from "../parts/actions.js";
 
@@ -135,6 +135,7 @@ function noteOf(t) {
     working && progress(working.progress),
     h("span", { class: "note", title: t.note || null }, t.note),
     t.restarts > 0 && h("span", { class: "sub" }, count(t.restarts, "restart")),
+    t.processes?.length > 0 && h("span", { class: "sub usage", title: "processor and memory of its processes", tick: () => usageText(t.name) }),
   ];
 }
 

@@ -19,7 +19,7 @@ const short = (digest) => (digest ? h("span", { class: "mono", title: digest }, 
 
 const pin = (p) => (p.pinned
   ? h("span", { title: "by the configuration or its lock file: no other binary is taken" }, "locked")
-  : h("span", { class: "chip", title: "whoever can write the file decides what runs; taskhost plugin lock locks it" }, "not locked"));
+  : h("span", { class: "chip first", title: "whoever can write the file decides what runs; taskhost plugin lock locks it" }, "not locked"));
 
 const tasks = (names) => (names.length ? names.map((n, i) => [i > 0 && ", ", h("a", { href: to("tasks", n) }, n)]) : h("span", { class: "faint" }, "none"));
 

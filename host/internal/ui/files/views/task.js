@@ -4,7 +4,7 @@ import { h } from "../dom.js";
 import { get, path } from "../api.js";
 import { mayAct, soil, state } from "../store.js";
 import { go, route, setQuery, to } from "../router.js";
-import { ago, clock, count, length, scheduleWords, since, stamp, until, viewerZone } from "../format.js";
+import { ago, bytes, clock, count, length, load, scheduleWords, since, stamp, until, viewerZone } from "../format.js";
 import { outcomeMark, stateMark, tones, words } from "../parts/state.js";
 import { cells, cellText, stripOf, summary, want } from "../parts/strip.js";
 import { buttons, ladder, stopOf } from "../parts/actions.js";
@@ -25,7 +25,14 @@ function parts(name) {
     state: published(name),
     type: resource(() => (state.tasks.has(name) ? typeOf(state.tasks.get(name)) : null), (e) => e.topic === "config"),
     log: liveLog(path`v1/tasks/${name}/logs`, true, "tasks", name),
+    usage: every(5000, () => soil(name)),
   };
+}
+
+// every does something again and again while somebody sees the view.
+function every(ms, act) {
+  let clock = null;
+  return { start: () => { clock = setInterval(() => document.hidden || act(), ms); }, stop: () => clearInterval(clock) };
 }
 
 // readRuns is the page of runs that the address names.
@@ -145,13 +152,21 @@ function runRow(r) {
     h("td", { class: "says", title: r.error?.message ?? r.note ?? null }, r.error?.message ?? r.note ?? "", r.attempts?.length > 1 && h("span", { class: "chip" }, count(r.attempts.length, "attempt"))));
 }
 
+// taken is what a process takes; it is read now and then, and no event says so.
+function taken(name, pid, text) {
+  const usage = () => state.usage.get(name)?.of.get(pid);
+  const of = usage();
+  return h("td", { title: of && (of.of === "tree" ? "with everything that it has started" : "of the process alone"), tick: () => (usage() ? text(usage()) : "–") });
+}
+
 function processes(t) {
   if (!t.processes?.length) return null;
   return h("section", { key: "processes", class: "card" }, h("div", { class: "card-head" }, h("h2", {}, "Processes")),
     h("div", { class: "scroll" }, h("table", { class: "plain-table" },
-      h("thead", {}, h("tr", {}, ["Pid", "State", "Since", "Plugin", "Limits"].map((text) => h("th", { scope: "col" }, text)))),
+      h("thead", {}, h("tr", {}, ["Pid", "State", "Since", "CPU", "Memory", "Plugin", "Limits"].map((text) => h("th", { scope: "col" }, text)))),
       h("tbody", {}, t.processes.map((p) => h("tr", { key: p.pid },
         h("td", {}, p.pid), h("td", {}, p.state), h("td", { title: stamp(p.started_at), tick: () => since(p.started_at) }),
+        taken(t.name, p.pid, (u) => load(u.cpu_percent)), taken(t.name, p.pid, (u) => bytes(u.rss_bytes)),
         h("td", {}, [p.version, p.digest?.slice(0, 12)].filter(Boolean).join(" · ")),
         h("td", {}, p.limits?.map((l) => h("span", { class: l.error ? "label bad" : "label", title: l.error || null }, `${l.name} ${l.value}${l.by ? ` by ${l.by}` : ", not enforced"}`)))))))));
 }

@@ -2,7 +2,5 @@
 
 package metrics
 
-// usageOf is known on Linux only.
-func usageOf(int) (usage, bool) { return usage{}, false }
-
+// descriptors are known on Linux only.
 func descriptors() (open, most int, ok bool) { return 0, 0, false }
