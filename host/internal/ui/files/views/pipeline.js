@@ -14,7 +14,10 @@ const margin = 12;
 // graph is what the configuration wires: blocks and queues, and who gives what to whom. Instances of a block are one node.
 function graph() {
   const blocks = new Map();
-  for (const t of state.tasks.values()) blocks.set(t.block, [...(blocks.get(t.block) ?? []), t]);
+  for (const t of state.tasks.values()) {
+    if (!blocks.has(t.block)) blocks.set(t.block, []);
+    blocks.get(t.block).push(t);
+  }
   const blockOf = (name) => state.tasks.get(name)?.block ?? name;
   const edges = new Map();
   const add = (from, to, kind, queue) => edges.set(`${from} ${to}`, { from, to, kind, queue });
