@@ -168,6 +168,7 @@ func TestQueriesSelect(t *testing.T) {
 		{Query{Run: "r1\"x"}, ""},
 		{Query{Grep: "LINE 2"}, "2"},
 		{Query{Grep: "no route"}, "3"},
+		{Query{Grep: "(?i)NO .oute|^line [2]"}, "2 3"},
 		{Query{Since: start.Add(3 * time.Second)}, "3 4"},
 		{Query{Tail: 2}, "3 4"},
 		{Query{Tail: 2, Run: "r1"}, "2 4"},
@@ -181,7 +182,7 @@ func TestQueriesSelect(t *testing.T) {
 			t.Errorf("%+v = %s; want %s", c.q, got, c.want)
 		}
 	}
-	for _, q := range []Query{{Level: "loud"}, {After: "x"}, {After: "-1"}, {Limit: 1001}, {Limit: -1}, {Tail: -1}, {Tail: 10_001}} {
+	for _, q := range []Query{{Level: "loud"}, {Grep: "("}, {After: "x"}, {After: "-1"}, {Limit: 1001}, {Limit: -1}, {Tail: -1}, {Tail: 10_001}} {
 		q.Task = "a"
 		var refusal *task.Error
 		if _, err := l.Page(t.Context(), q); !errors.As(err, &refusal) || refusal.Code != task.CodeInvalid || refusal.Remedy == "" {

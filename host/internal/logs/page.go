@@ -22,7 +22,7 @@ type Query struct {
 	Task  string
 	Run   string
 	Level string    // this level and above
-	Grep  string    // text in the message or the fields, in any case
+	Grep  string    // a regular expression of the message or of the fields, in any case
 	Since time.Time // written at or after
 	After string    // the position to go on after, from Page.Next or Record.Pos
 	Tail  int       // only the last so many of them

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/taskhost/taskhost/host/internal/task"
@@ -107,7 +107,7 @@ type filter struct {
 	q       Query
 	runMark []byte
 	level   int
-	text    string
+	text    *regexp.Regexp
 }
 
 var levels = map[string]int{"trace": 0, "debug": 1, "info": 2, "warn": 3, "error": 4}
@@ -120,7 +120,13 @@ func rank(level string) int {
 }
 
 func newFilter(q Query) (filter, error) {
-	f := filter{q: q, text: strings.ToLower(q.Grep)}
+	f := filter{q: q}
+	if q.Grep != "" {
+		var err error
+		if f.text, err = regexp.Compile("(?i)" + q.Grep); err != nil {
+			return filter{}, invalid(fmt.Sprintf("%.40q is no regular expression", q.Grep), "put a backslash before what is to stand for itself")
+		}
+	}
 	if q.Run != "" {
 		f.runMark = fmt.Appendf(nil, `"run":%q`, q.Run)
 	}
@@ -152,7 +158,7 @@ func (f *filter) record(line []byte) (Record, bool) {
 	if rank(r.Level) < f.level {
 		return Record{}, false
 	}
-	if f.text != "" && !strings.Contains(strings.ToLower(r.Message), f.text) && !bytes.Contains(bytes.ToLower(r.Fields), []byte(f.text)) {
+	if f.text != nil && !f.text.MatchString(r.Message) && !f.text.Match(r.Fields) {
 		return Record{}, false
 	}
 	return r, true

@@ -32,7 +32,7 @@ type browser struct {
 // newBrowser starts one with a window of this size; without a Chromium on the machine the test is skipped.
 func newBrowser(t *testing.T, width, height int, options ...chromedp.ExecAllocatorOption) *browser {
 	t.Helper()
-	return newBrowserFor(t, 3*time.Minute, width, height, options...)
+	return newBrowserFor(t, 8*time.Minute, width, height, options...) // seconds, unless the machine is busy with something else
 }
 
 // newBrowserFor starts one that ends after a time at the latest.

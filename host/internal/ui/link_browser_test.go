@@ -87,6 +87,10 @@ func TestTheLinkOnTheTerminalLogsInOnce(t *testing.T) {
 	b.open(link)
 	b.sees("main", "No task yet")
 	b.until("the code is gone from the address", `!location.href.includes("once")`)
+	for view, teaches := range map[string]string{"pipeline": "Nothing is wired yet", "queues": "No queue yet", "timeline": "No task yet"} {
+		b.eval("location.hash = '#/" + view + "'")
+		b.sees("main", teaches)
+	}
 	b.clean()
 
 	again := newBrowser(t, 800, 600)

@@ -218,7 +218,7 @@ func smaller(t *testing.T, data []byte) []byte {
 	return b.Bytes()
 }
 
-// commonest are the colours that a picture has most of.
+// commonest are the colours that a picture has most of, each far enough from the others.
 func commonest(m image.Image) color.Palette {
 	n := map[color.RGBA]int{}
 	for y := m.Bounds().Min.Y; y < m.Bounds().Max.Y; y++ {
@@ -228,10 +228,18 @@ func commonest(m image.Image) color.Palette {
 	}
 	all := slices.SortedFunc(maps.Keys(n), func(a, b color.RGBA) int { return n[b] - n[a] })
 	palette := color.Palette{}
-	for _, c := range all[:min(256, len(all))] {
-		palette = append(palette, c)
+	for _, c := range all {
+		if len(palette) < 256 && !slices.ContainsFunc(palette, func(p color.Color) bool { return near(c, p.(color.RGBA)) }) {
+			palette = append(palette, c)
+		}
 	}
 	return palette
+}
+
+// near reports whether an eye takes two colours for one.
+func near(a, b color.RGBA) bool {
+	far := func(x, y uint8) int { return max(int(x), int(y)) - min(int(x), int(y)) }
+	return far(a.R, b.R)+far(a.G, b.G)+far(a.B, b.B) < 9
 }
 
 // fill gives the tasks a past.

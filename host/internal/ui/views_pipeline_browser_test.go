@@ -91,16 +91,6 @@ func TestThePipelineShowsWhatWaitsBetweenWhichTasks(t *testing.T) {
 	b.clean()
 }
 
-func TestAPipelineWithoutQueuesTeachesTheFirstOne(t *testing.T) {
-	p := startPlace(t, tasks)
-	b := newBrowser(t, 800, 600)
-	b.login(p.url, p.token)
-	b.eval("location.hash = '#/pipeline'")
-	b.sees("main", "Nothing is wired yet")
-	b.accessible("pipeline without queues")
-	b.clean()
-}
-
 // layout runs a check on the layout of a graph; it answers with what is wrong, or with nothing.
 func layout(b *browser, check string) string {
 	b.t.Helper()

@@ -12,7 +12,8 @@ const most = 2000; // lines that are kept
 const first = 200;
 const before = 100; // lines that are shown before one that the address names
 const breath = 100; // ms in which lines are collected
-const whole = 100000; // lines of a download
+const pages = 100; // of a thousand lines, in a download
+const ever = "2000-01-01T00:00:00Z"; // before every line
 
 export const levels = ["trace", "debug", "info", "warn", "error"];
 
@@ -82,7 +83,7 @@ export function liveLog(path, showRun, ...place) {
     const mine = ++reading;
     close();
     try {
-      const answer = await get(filters(from > 0 ? { after: from } : { since: "2000-01-01T00:00:00Z" }));
+      const answer = await get(filters(from > 0 ? { after: from } : { since: ever }));
       if (mine !== reading) return;
       answer.items.forEach(take);
       log.later = answer.next_cursor !== null;
@@ -194,15 +195,21 @@ export function liveLog(path, showRun, ...place) {
   };
   log.download = async (name) => {
     try {
-      const answer = await fetch(link(filters({ tail: whole })), { headers: { Accept: "text/plain" } });
-      if (!answer.ok) throw new Error(`the host answered ${answer.status}`);
+      const parts = [];
+      let after = { since: ever };
+      for (let n = 0; after && n < pages; n++) {
+        const answer = await get(filters(after));
+        parts.push(...answer.items.map(plain));
+        after = answer.next_cursor && { after: answer.next_cursor };
+      }
+      if (after) parts.push("… there is more …\n");
       const a = document.createElement("a");
-      a.href = URL.createObjectURL(await answer.blob());
+      a.href = URL.createObjectURL(new Blob(parts, { type: "text/plain" }));
       a.download = `${name}.log`;
       a.click();
       setTimeout(() => URL.revokeObjectURL(a.href), 10000);
     } catch (err) {
-      notice(`the log cannot be downloaded: ${err.message}`, true);
+      notice(`the log cannot be downloaded: ${err.text ?? err.message}`, true);
     }
   };
   return log;
@@ -220,12 +227,18 @@ function reveal(box, el) {
   if (top < 0 || top > box.clientHeight - 24) box.scrollTop += top - box.clientHeight / 3;
 }
 
+const gapText = (line) => `… ${line.gap.toLocaleString("en")} lines are missing …`;
+const fieldsText = (line) => Object.entries(line.fields ?? {}).map(([k, v]) => `${k}=${typeof v === "string" ? v : JSON.stringify(v)}`).join(" ");
+
+// plain is a line of a download.
+const plain = (line) => (line.gap ? `${gapText(line)}\n` : `${[line.at, line.level.padEnd(5), line.message, fieldsText(line)].join(" ").trimEnd()}\n`);
+
 function lineOf(line, showRun, place) {
   const el = document.createElement("div");
   el.at = ms(line.at);
   if (line.gap) {
     el.className = "gap";
-    el.textContent = `… ${line.gap.toLocaleString("en")} lines are missing …`;
+    el.textContent = gapText(line);
     return el;
   }
   el.className = `line at-${levels.includes(line.level) ? line.level : "info"}`;
@@ -242,7 +255,7 @@ function lineOf(line, showRun, place) {
   at.href = `${to(...place)}?line=${line.position}`;
   part("level", line.level);
   part("text", line.message);
-  const fields = Object.entries(line.fields ?? {}).map(([k, v]) => `${k}=${typeof v === "string" ? v : JSON.stringify(v)}`).join(" ");
+  const fields = fieldsText(line);
   if (fields) part("fields", fields);
   if (showRun && line.run) part("run", line.run.slice(-6)).title = `run ${line.run}`;
   return el;

@@ -14,7 +14,10 @@ const margin = 12;
 // graph is what the configuration wires: blocks and queues, and who gives what to whom. Instances of a block are one node.
 function graph() {
   const blocks = new Map();
-  for (const t of state.tasks.values()) blocks.set(t.block, [...(blocks.get(t.block) ?? []), t]);
+  for (const t of state.tasks.values()) {
+    if (!blocks.has(t.block)) blocks.set(t.block, []);
+    blocks.get(t.block).push(t);
+  }
   const blockOf = (name) => state.tasks.get(name)?.block ?? name;
   const edges = new Map();
   const add = (from, to, kind, queue) => edges.set(`${from} ${to}`, { from, to, kind, queue });
@@ -96,7 +99,7 @@ function edge(place, e) {
 const labelAt = ([[x0, y0], [x1, y1]]) => [(x0 + x1) / 2, (y0 + y1) / 2];
 const waiting = (q) => q.ready + q.delayed;
 const rate = (n) => (n ? `${n < 10 ? n.toFixed(1) : Math.round(n)}/s` : "");
-const age = (q) => (q.oldest_at ? whole((now() - ms(q.oldest_at)) / 1000) : "");
+const age = (q) => (q.oldest_at ? whole((now() - ms(q.oldest_at)) / 1000).split(" ").slice(0, 2).join(" ") : ""); // in its largest unit
 const cut = (text, n) => (text.length > n ? `${text.slice(0, n - 1)}…` : text);
 
 const node = (n, { x, y }, href, label, cls, ...inner) =>

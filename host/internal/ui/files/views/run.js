@@ -104,8 +104,9 @@ const rowTall = 18;
 // timeline: bars for the wait and the attempts, one below the other, and each moment with its distance from the beginning.
 function timeline(r, of) {
   if (picked.run !== r.id) Object.assign(picked, { run: r.id, chosen: null, hover: null, line: null });
-  const begin = ms(r.slot && ms(r.slot) < ms(r.queued_at) ? r.slot : r.queued_at);
-  const end = Math.max(r.ended_at ? ms(r.ended_at) : now(), begin + 1);
+  const queued = ms(r.queued_at);
+  const end = Math.max(r.ended_at ? ms(r.ended_at) : now(), queued + 1);
+  const begin = ms(r.slot) < queued && queued - ms(r.slot) < 10 * (end - queued) ? ms(r.slot) : queued; // a slot of long ago would leave no room for the rest
   const x = (at) => Math.max(0, Math.min(600, (600 * (at - begin)) / (end - begin)));
   const first = r.attempts?.find((a) => a.started_at)?.started_at ?? r.started_at ?? r.ended_at;
   const bars = [{ key: "wait", from: begin, to: ms(first) || end, tone: "off", row: 0, text: "waited" }];
@@ -137,7 +138,7 @@ function moment(m, next, begin, of) {
     pointerleave: () => pick(of, { hover: null }, false),
   };
   return h("li", { title: stamp(m.at) }, h("button", { type: "button", class: holds ? "moment holds" : "moment", "aria-pressed": picked.chosen === at ? "true" : "false", on },
-    h("span", { class: "mono at" }, millis(m.at)), h("span", { class: "faint plus" }, at > begin ? `+${length((at - begin) / 1000)}` : "+0"), h("b", {}, m.what), h("span", { class: "says" }, m.note)));
+    h("span", { class: "mono at" }, millis(m.at)), h("span", { class: "faint plus" }, at === begin ? "+0" : `${at > begin ? "+" : "−"}${length((at - begin) / 1000)}`), h("b", {}, m.what), h("span", { class: "says" }, m.note)));
 }
 
 const fact = (name, ...value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
