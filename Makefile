@@ -13,7 +13,7 @@ BUILD := $(GO) build -trimpath -ldflags='-s -w'
 # What holds state that several goroutines meet at; run with the race detector.
 RACE := ./host/internal/access ./host/internal/audit ./host/internal/alarm ./host/internal/backoff ./host/internal/schedule ./host/internal/supervisor ./host/internal/runner \
         ./host/internal/process ./host/internal/pool ./host/internal/queue ./host/internal/store/... ./host/internal/feed ./host/internal/logs \
-        ./host/internal/api ./host/internal/ui ./host/internal/notify ./host/internal/metrics ./sdk/internal/session ./sdk/task ./sdk/tasktest
+        ./host/internal/api ./host/internal/ui ./host/internal/notify ./host/internal/metrics ./plugins/exec ./sdk/internal/session ./sdk/task ./sdk/tasktest
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -39,13 +39,20 @@ browser:
 	  { apt-get update -q && apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core; } || \
 	  echo 'no Chromium could be installed: the tests of the page are skipped'
 
+# Daemons that tests run as tasks, 12 MB. As root they are installed when they are not there; tests whose daemon is not are skipped.
+.PHONY: daemons
+daemons:
+	@{ [ -x /usr/bin/redis-server ] && [ -x /usr/sbin/haproxy ]; } || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
+	  { apt-get update -q && apt-get install -y -q --no-install-recommends redis-server haproxy; } || \
+	  echo 'redis and haproxy could not be installed: tests that run them are skipped'
+
 .PHONY: screenshots
 screenshots: browser ## take the pictures of the page in docs/page
 	@mkdir -p docs/page
 	$(GO) test -count=1 -run=TestPicturesOfThePage ./host/internal/ui -screenshots=$(CURDIR)/docs/page
 
 .PHONY: test
-test: check build browser ## run everything: checks, unit tests, whole-program tests
+test: check build browser daemons ## run everything: checks, unit tests, whole-program tests
 	$(GO) test -count=1 -timeout=12m ./...
 
 .PHONY: check
