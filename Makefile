@@ -13,7 +13,7 @@ BUILD := $(GO) build -trimpath -ldflags='-s -w'
 # What holds state that several goroutines meet at; run with the race detector.
 RACE := ./host/internal/access ./host/internal/audit ./host/internal/alarm ./host/internal/backoff ./host/internal/schedule ./host/internal/supervisor ./host/internal/runner \
         ./host/internal/process ./host/internal/pool ./host/internal/queue ./host/internal/store/... ./host/internal/feed ./host/internal/logs \
-        ./host/internal/api ./host/internal/ui ./host/internal/notify ./host/internal/metrics ./plugins/exec ./sdk/internal/session ./sdk/task ./sdk/tasktest
+        ./host/internal/api ./host/internal/ui ./host/internal/notify ./host/internal/metrics ./sdk/internal/session ./sdk/task ./sdk/tasktest
 
 .DEFAULT_GOAL := help
 .PHONY: help
