@@ -29,10 +29,10 @@ type Info struct {
 	Type         string
 	Mode         Mode
 	Watchdog     time.Duration // the longest that a continuous task may give no sign of life; 0 is no bound
-	Run          string    // id of the run, the same for all its attempts
-	Attempt      int       // from 1
-	Trigger      string    // slot, manual, after_run, retry, backfill or start
-	Slot         time.Time // the nominal due time, which is what work should go by, not the clock
+	Run          string        // id of the run, the same for all its attempts
+	Attempt      int           // from 1
+	Trigger      string        // slot, manual, after_run, retry, backfill or start
+	Slot         time.Time     // the nominal due time, which is what work should go by, not the clock
 	PreviousSlot time.Time
 	LastSuccess  time.Time // slot of the last run that succeeded
 	Actor        string    // who asked for the run

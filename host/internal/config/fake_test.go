@@ -117,7 +117,7 @@ func newFakePlugins() fakePlugins {
 			consumer[json.RawMessage]("any", false),
 			consumer[string]("texts", false),
 		}},
-		"exec":   {Plugin: "exec", Types: []wire.Type{{Name: "command", Modes: []string{"periodic", "continuous", "on_demand"}, Config: body[execConfig]()}}},
+		"exec": {Plugin: "exec", Types: []wire.Type{{Name: "command", Modes: []string{"periodic", "continuous", "on_demand"}, Config: body[execConfig]()}}},
 		"shell": {Plugin: "shell", Types: []wire.Type{
 			{Name: "command", Modes: []string{"periodic", "continuous", "on_demand"}, Config: body[struct{}](), Outputs: []wire.Output{anything}},
 			consumer[json.RawMessage]("handle", false, anything),

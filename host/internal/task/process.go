@@ -105,8 +105,8 @@ type Configure struct {
 	LogLevel   string
 	Pause      time.Duration
 	Watchdog   time.Duration // the longest silence; 0 is none
-	Shared     bool   // the process serves others too
-	Dir        string // working directory of author code; "" is where the process was started
+	Shared     bool          // the process serves others too
+	Dir        string        // working directory of author code; "" is where the process was started
 }
 
 // CancelCause tells author code why its context ended.
