@@ -39,6 +39,13 @@ browser:
 	  { apt-get update -q && apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core; } || \
 	  echo 'no Chromium could be installed: the tests of the page are skipped'
 
+# Daemons that tests run as tasks, 12 MB. As root they are installed when they are not there; tests whose daemon is not are skipped.
+.PHONY: daemons
+daemons:
+	@{ [ -x /usr/bin/redis-server ] && [ -x /usr/sbin/haproxy ]; } || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
+	  { apt-get update -q && apt-get install -y -q --no-install-recommends redis-server haproxy; } || \
+	  echo 'redis and haproxy could not be installed: tests that run them are skipped'
+
 .PHONY: screenshots
 screenshots: browser ## take the pictures of the page in docs/page
 	@mkdir -p docs/page
@@ -52,7 +59,7 @@ load-page: browser ## watch the page with 1,000 tasks at 50 events a second for 
 	$(GO) test -count=1 -v -timeout=0 -run=TestThePageStaysSmoothUnderLoad ./host/internal/ui -load=$(LOAD)
 
 .PHONY: test
-test: check build browser ## run everything: checks, unit tests, whole-program tests
+test: check build browser daemons ## run everything: checks, unit tests, whole-program tests
 	$(GO) test -count=1 -timeout=12m ./...
 
 .PHONY: check

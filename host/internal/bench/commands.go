@@ -72,7 +72,7 @@ func (b *bench) commandCost(ctx context.Context, h *host) (cost, error) {
 	if _, err := in.postAll(ctx, 1, messages(warm, sized)); err != nil {
 		return cost{}, err
 	}
-	if err := h.acknowledgedWithin(ctx, b.patient, "work", warm); err != nil {
+	if err := h.acknowledgedWithin(ctx, b.patient, 20*time.Millisecond, "work", warm); err != nil {
 		return cost{}, err
 	}
 	before, err := treeTime(h.cmd.Process.Pid)
@@ -83,7 +83,7 @@ func (b *bench) commandCost(ctx context.Context, h *host) (cost, error) {
 	if _, err := in.postAll(ctx, 32, messages(b.spawns, sized)); err != nil {
 		return cost{}, err
 	}
-	if err := h.acknowledgedWithin(ctx, b.patient, "work", warm+b.spawns); err != nil {
+	if err := h.acknowledgedWithin(ctx, b.patient, 20*time.Millisecond, "work", warm+b.spawns); err != nil {
 		return cost{}, err
 	}
 	took := time.Since(began)

@@ -133,10 +133,11 @@ func (h *host) intake(queue string) *intake {
 
 // acknowledged waits until so many messages of the queue are.
 func (h *host) acknowledged(ctx context.Context, queue string, count int) error {
-	return h.acknowledgedWithin(ctx, patience, queue, count)
+	return h.acknowledgedWithin(ctx, patience, time.Millisecond, queue, count)
 }
 
-func (h *host) acknowledgedWithin(ctx context.Context, limit time.Duration, queue string, count int) error {
+// acknowledgedWithin looks every so often, which costs the host something.
+func (h *host) acknowledgedWithin(ctx context.Context, limit, every time.Duration, queue string, count int) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
@@ -147,7 +148,7 @@ func (h *host) acknowledgedWithin(ctx context.Context, limit time.Duration, queu
 		if int(q.Counts.Acknowledged) >= count {
 			return nil
 		}
-		if err := sleep(ctx, time.Millisecond); err != nil {
+		if err := sleep(ctx, every); err != nil {
 			return fmt.Errorf("%d of %d messages are acknowledged: %w", q.Counts.Acknowledged, count, err)
 		}
 	}

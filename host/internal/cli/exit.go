@@ -20,7 +20,7 @@ const (
 	ExitNotFound    = 3   // no such task, run, plugin, queue, dead letter or generation
 	ExitConflict    = 4   // something is in the way, or has changed meanwhile; a queue is full
 	ExitAuth        = 5   // the host does not let the caller do it
-	ExitUnreachable = 6   // no host answers; with notify, no task
+	ExitUnreachable = 6   // no host answers; with notify: this is no command of a task
 	ExitWait        = 124 // the wait ran out
 )
 

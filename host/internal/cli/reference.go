@@ -20,7 +20,7 @@ var exits = []struct {
 	{ExitNotFound, "there is no such task, run, plugin, queue, dead letter or generation, or a selection matches nothing"},
 	{ExitConflict, "something is in the way, or has changed meanwhile; a queue is full"},
 	{ExitAuth, "the host does not let the caller do it"},
-	{ExitUnreachable, "no host answers"},
+	{ExitUnreachable, "no host answers; with notify: this is no command of a task"},
 	{ExitWait, "the wait ran out; what was asked for goes on"},
 }
 

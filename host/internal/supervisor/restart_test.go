@@ -204,6 +204,36 @@ func TestATaskThatIsNotReadyInTimeIsRestarted(t *testing.T) {
 	}
 }
 
+func TestATaskThatBeginsSlowlyMayAskForTimeToBecomeReady(t *testing.T) {
+	t.Parallel()
+	d := continuousTask()
+	d.Continuous.Ready.Timeout = 5 * time.Second
+	d.MaxTimeout = 20 * time.Second
+	s := newSim(t, d)
+	s.behave = func() behaviour {
+		b := good()
+		b.work, b.ready = -1, false
+		return b
+	}
+	s.boot(task.Memory{})
+	s.advance(time.Second)
+	for _, p := range s.procs {
+		if p.run == "" {
+			continue
+		}
+		s.event(reported{task.Extension{ID: p.id, Run: p.run, Request: 1, By: 10 * time.Second}})
+		s.event(reported{task.Extension{ID: p.id, Run: p.run, Request: 2, By: 10 * time.Second}}) // beyond max_timeout
+	}
+	s.advance(13 * time.Second)
+	if got := s.outcomes(); len(got) != 0 {
+		t.Errorf("after 14 s: %v", got)
+	}
+	s.advance(3 * time.Second)
+	if got := s.outcomes(); len(got) != 1 {
+		t.Errorf("after 17 s: %v", got)
+	}
+}
+
 func TestAStuckRunDegradesItsTask(t *testing.T) {
 	t.Parallel()
 	d := onDemandTask()

@@ -221,24 +221,27 @@ func (st *state) extend(p *process, e task.Extension, now time.Time) {
 	st.do(grantEffect{id: p.id, request: e.Request, granted: ok})
 }
 
-// extendRun moves the deadline that is next for the run, the drain's or else the attempt's, by that much.
+// extendRun moves the deadline that is next for the run, the drain's or else the attempt's and that of becoming ready, by
+// that much.
 // A wish that goes beyond a bound is refused as a whole.
 func (st *state) extendRun(r *run, by time.Duration, now time.Time) bool {
 	r.sign, r.silent = now, false
 	bound := func(from, until time.Time) bool { return st.def.MaxTimeout > 0 && until.Sub(from) > st.def.MaxTimeout }
 	switch r.stage() {
 	case task.StageNone:
-		if by > 0 && !st.readyBy(r).IsZero() {
-			r.excused += by // what begins slowly says so by this
-		}
-		if r.Deadline.IsZero() || by <= 0 {
+		ready := st.readyBy(r)
+		if by <= 0 || r.Deadline.IsZero() && ready.IsZero() {
 			return true
 		}
-		until := r.Deadline.Add(by)
-		if bound(r.began, until) {
+		if bound(r.began, r.Deadline.Add(by)) || bound(r.began, ready.Add(by)) { // never of one that is not set
 			return false
 		}
-		r.Deadline = until
+		if !r.Deadline.IsZero() {
+			r.Deadline = r.Deadline.Add(by)
+		}
+		if !ready.IsZero() {
+			r.excused += by // what begins slowly says so by this
+		}
 	case task.StageDrain:
 		if by <= 0 {
 			return true
