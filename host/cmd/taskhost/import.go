@@ -46,7 +46,7 @@ func importFiles(o cli.ImportOptions) (cli.Imported, error) {
 		heading = []string{fmt.Sprintf("Made by taskhost import %s of %d files.", o.Format, len(names))}
 	}
 	heading = append(heading, "It has no host block: put it beside a file that has one, such as taskhost init writes.")
-	out := cli.Imported{HCL: string(imports.Write(found, imports.Output{Heading: heading, Notes: o.Notes})), Tasks: []string{}, Notes: []cli.ImportNote{}}
+	out := cli.Imported{HCL: string(imports.Write(found, imports.Output{Heading: heading, Notes: o.Notes, Flat: o.Flat})), Tasks: []string{}, Notes: []cli.ImportNote{}}
 	for _, t := range found.Tasks {
 		out.Tasks = append(out.Tasks, t.Name)
 	}

@@ -104,7 +104,7 @@ func importFiles(o cli.ImportOptions) (cli.Imported, error) {
 		i.Notes[0].Line, i.Notes[0].Kind, i.Notes[0].Text = 1, "broken", "no good"
 	}
 	for _, f := range o.Files {
-		i.HCL += fmt.Sprintf("# %s: %s %d bytes, column %s, notes %t\n", o.Format, f.Name, len(f.Text), o.UserColumn, o.Notes)
+		i.HCL += fmt.Sprintf("# %s: %s %d bytes, column %s, notes %t, flat %t\n", o.Format, f.Name, len(f.Text), o.UserColumn, o.Notes, o.Flat)
 	}
 	return i, nil
 }

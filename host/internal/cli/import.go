@@ -21,6 +21,7 @@ type ImportOptions struct {
 	Zone       string // IANA name; "" is the machine's
 	UserColumn string // auto, yes, no
 	Notes      bool   // also as comments in the HCL
+	Flat       bool   // without a defaults block
 }
 
 // ImportFile is one file to import.
@@ -95,6 +96,7 @@ func (a *app) importFormat(format, short string) *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&report, "report", "", "write the notes to this file, and not as comments into the configuration")
+	f.BoolVar(&o.Flat, "no-defaults", false, "write every value into its task, for a directory with a defaults block already")
 	if format == "crontab" {
 		f.StringVar(&o.UserColumn, "user-column", "auto", "whether the sixth word of an entry is an account: auto, yes, no")
 	}

@@ -60,6 +60,10 @@ func TestWhatMostTasksHaveInCommonIsADefault(t *testing.T) {
 	every.Set("plugin", imports.String("exec"))
 	every.Set("user", imports.String("web"))
 	every.Set("config.shell", imports.String("true"))
+	flat := string(imports.Write(f, imports.Output{Flat: true}))
+	if strings.Contains(flat, "defaults") || strings.Count(flat, "plugin") != 4 || strings.Count(flat, "user") != 4 {
+		t.Errorf("without defaults it is\n%s", flat)
+	}
 	got := string(imports.Write(f, imports.Output{}))
 	head, rest, _ := strings.Cut(got, "\n}\n")
 	if head != "defaults {\n  plugin = \"exec\"\n  user   = \"web\"" {

@@ -13,6 +13,7 @@ import (
 type Output struct {
 	Heading []string // lines of comment at the beginning
 	Notes   bool     // the notes as comments at the end
+	Flat    bool     // no defaults block: every task says all itself
 }
 
 // Write makes HCL of what was found: canonical, with what most tasks have in common in a defaults block.
@@ -21,7 +22,7 @@ func Write(f *Found, o Output) []byte {
 	w.comment(o.Heading)
 	w.blank()
 	common := &Task{}
-	if len(f.Tasks) > 1 {
+	if len(f.Tasks) > 1 && !o.Flat {
 		common = factor(f.Tasks)
 		w.defaults(common)
 	}
