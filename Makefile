@@ -89,8 +89,9 @@ package: ## try out a release for ARCH=amd64 in dist/release: archive, .deb and 
 	  VERSION=$(VERSION) $(GORELEASER) release --snapshot --clean -f -
 
 .PHONY: package-test
-package-test: package ## install, use, remove and purge the packages on a copy of this machine (needs root, dpkg and rpm)
+package-test: package ## install, use, remove and purge the packages on a copy of this machine, under systemd too (needs root, dpkg and rpm)
 	packaging/test-deb.sh dist/release/taskhost_$(VERSION)_$(ARCH).deb
+	packaging/test-systemd.sh dist/release/taskhost_$(VERSION)_$(ARCH).deb
 	packaging/test-rpm.sh dist/release/taskhost-$(VERSION)-1.$(if $(filter arm64,$(ARCH)),aarch64,x86_64).rpm
 
 .PHONY: image
