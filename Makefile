@@ -103,20 +103,24 @@ package: ## try out a release for ARCH=amd64 in dist/release: archive, .deb and 
 	  VERSION=$(VERSION) $(GORELEASER) release --snapshot --clean -f -
 
 .PHONY: package-test
-package-test: package ## install, use, remove and purge the packages on a copy of this machine (needs root, dpkg and rpm)
+package-test: package ## install, use, remove and purge the packages on a copy of this machine, under systemd too (needs root, dpkg and rpm)
 	packaging/test-deb.sh dist/release/taskhost_$(VERSION)_$(ARCH).deb
+	packaging/test-systemd.sh dist/release/taskhost_$(VERSION)_$(ARCH).deb
 	packaging/test-rpm.sh dist/release/taskhost-$(VERSION)-1.$(if $(filter arm64,$(ARCH)),aarch64,x86_64).rpm
 
 .PHONY: image
 image: ## build the container image without a registry, run it, and write it to dist/taskhost-image.tar (needs root and buildah)
 	packaging/test-image.sh dist/taskhost-image.tar
 
-# The SDK is also vetted for windows: a plugin's logic can be written and tested there, a host cannot run.
+# A plugin's logic can be written and tested on windows; a host cannot run there.
+.PHONY: windows
+windows: ## vet the SDK and the client for windows
+	GOOS=windows $(GO) vet ./sdk/... ./host/admin
+
 .PHONY: cross
-cross: ## compile for linux and darwin on amd64 and arm64, and vet the SDK and the client for windows
+cross: windows ## compile for linux and darwin on amd64 and arm64, and vet the SDK and the client for windows
 	@for os in linux darwin; do for arch in amd64 arm64; do \
 	  echo "$$os/$$arch"; GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -o /dev/null ./host/cmd/... ./plugins/... ./sdk/... || exit 1; done; done
-	GOOS=windows $(GO) vet ./sdk/... ./host/admin
 
 .PHONY: generate
 generate: ## write the generated code and the generated parts of the docs
