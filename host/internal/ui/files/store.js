@@ -205,12 +205,14 @@ export async function connect() {
   changed();
 }
 
-let first = null; // the host as it was when this page was loaded
+// The page as it was served when it was loaded, and the version of the host that was seen first.
+const loaded = pageTag().catch(() => "");
+let version = "";
 
 async function compare() {
-  const is = { tag: await pageTag(), version: state.host.version };
-  first ??= is;
-  state.outdated = is.tag !== first.tag || is.version !== first.version;
+  const [was, is] = await Promise.all([loaded, pageTag()]);
+  version ||= state.host.version;
+  state.outdated = (was !== "" && is !== was) || state.host.version !== version;
 }
 
 // forget lets go of what the last person has seen.

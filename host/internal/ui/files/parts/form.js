@@ -23,13 +23,13 @@ export function fieldsOf(schema) {
   });
 }
 
-const choices = (f) => (f.schema.enum ?? [true, false]).filter((v) => v !== null);
+const choices = (f) => (f.schema.enum ?? [false, true]).filter((v) => v !== null);
 
 function control(f, i, at, problem) {
   const { schema: s } = f;
   const shared = { name: f.name, autofocus: i === 0, autocomplete: "off", value: at, "aria-invalid": problem ? "true" : null, "aria-describedby": `about-${i}` };
   if (f.kind === "choice") {
-    return h("select", { ...shared, value: undefined, required: f.required }, [!f.required && h("option", { value: "" }, "–"),
+    return h("select", { ...shared, value: undefined, required: f.required }, [(!f.required || f.schema.enum) && h("option", { value: "" }, f.required ? "choose…" : "–"),
       choices(f).map((v) => h("option", { value: JSON.stringify(v), selected: JSON.stringify(v) === at }, String(v)))]);
   }
   if (f.kind === "number") return h("input", { ...shared, type: "number", step: typesOf(s)[0] === "integer" ? "1" : "any", min: s.minimum, max: s.maximum, required: f.required });
