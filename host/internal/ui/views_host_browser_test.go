@@ -62,12 +62,13 @@ func (p *place) replace(t *testing.T, binary string) {
 }
 
 func TestAnOpenPageSaysThatItsHostWasReplaced(t *testing.T) {
+	other := otherHost(t) // before the browser, which does not live for ever
 	p := startPlace(t, tasks)
 	b := newBrowser(t, 1280, 900)
 	b.login(p.url, p.token)
 	b.sees("[data-task=clock]", "running")
 	b.eval("window.opened = 'once'")
-	p.replace(t, otherHost(t))
+	p.replace(t, other)
 	b.sees("main", "Your session has ended")
 	b.click("input[name=token]")
 	b.press(p.token, kb.Enter)
