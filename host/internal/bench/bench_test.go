@@ -14,7 +14,7 @@ func TestStoppingMeasuresARealHost(t *testing.T) {
 	small := quick
 	small.idle, small.stops, small.settle = 3, 2, 10*time.Millisecond
 	var out, log bytes.Buffer
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := measure(ctx, small, 5, "", &out, &log); err != nil {
 		t.Fatalf("%v\n%s", err, log.String())
@@ -38,7 +38,7 @@ func TestReloadingMeasuresARealHost(t *testing.T) {
 	small := quick
 	small.fleet, small.window, small.settle = 3, 2*time.Second, 10*time.Millisecond
 	var out, log bytes.Buffer
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := measure(ctx, small, 9, "", &out, &log); err != nil {
 		t.Fatalf("%v\n%s", err, log.String())
