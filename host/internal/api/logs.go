@@ -10,12 +10,12 @@ import (
 	"strings"
 
 	"github.com/taskhost/taskhost/host/admin"
+	"github.com/taskhost/taskhost/host/internal/logs"
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
 const (
 	logTail  = 200 // lines when the caller says neither tail nor since nor after
-	maxTail  = 100_000
 	pageLogs = 1000
 	logPart  = 64 << 10 // bytes that are written at a time
 )
@@ -101,7 +101,7 @@ func (a *API) logQuery(r *request, name, run string) (LogQuery, error) {
 	if q.Since.IsZero() && q.After == 0 {
 		def = logTail
 	}
-	q.Tail, err = r.number("tail", def, maxTail)
+	q.Tail, err = r.number("tail", def, logs.MaxTail)
 	return q, err
 }
 

@@ -120,9 +120,11 @@ var commandLines = []said{
 	{"config generations", false, 0}, {"config generations -json", false, 0}, {"config diff 1 2", false, 0}, {"config diff 1 2 -json", false, 0},
 	{"config show 1", false, 0}, {"config show 2 -json", false, 0}, {"config rollback 1 -dry-run", false, 0}, {"config rollback 1 -dry-run -json", false, 0},
 	{"events -since 1h -follow=false", false, 0}, {"events -since 1h -follow=false -json", false, 0},
+	{"explain tell.config -all", false, 0}, {"explain hand -all -json", false, 0},
 	{"fmt -check config.hcl", false, 1},
 	{"host status", false, 0}, {"host status -json", false, 0}, {"host pause -json", false, 0}, {"host drain -json", false, 0}, {"host resume -json", false, 0},
 	{"logs tell.log", false, 0}, {"logs tell.crash -json", false, 0}, {"logs tell.config", false, 0}, {"logs turn -json", false, 0}, {"logs hand", false, 0},
+	{"next -n 20", false, 0}, {"next -c config.hcl -n 20", false, 0},
 	{"notifiers list", false, 0}, {"notifiers test ops", false, 3},
 	{"plugin describe leaky", false, 0}, {"plugin hash plugins/leaky", false, 0}, {"plugin list -json", false, 0}, {"plugin lock", false, 0}, {"plugin verify", false, 0},
 	{"queue list", false, 0}, {"queue list -json", false, 0}, {"queue show tales -json", false, 0}, {"queue peek tales", true, 0}, {"queue dead tales", true, 0},
@@ -139,9 +141,16 @@ var commandLines = []said{
 	{"validate", false, 0}, {"validate -json", false, 0}, {"version", false, 0},
 }
 
+// toPlugin is why the commands of scripts have no row here.
+const toPlugin = "speaks to the plugin that runs the script, and has what the script says"
+
 // quiet are the commands that have no row here, and why.
 var quiet = map[string]string{
 	"completion bash": "knows no host", "completion fish": "knows no host", "completion powershell": "knows no host", "completion zsh": "knows no host", "help": "knows no host",
+	"import crontab": "reads files of others, and knows no host", "import supervisord": "reads files of others, and knows no host", "import systemd": "reads files of others, and knows no host",
+	"init": "writes a template, and knows no host", "plugin new": "writes templates, and knows no host",
+	"notify beat": toPlugin, "notify emit": toPlugin, "notify extend": toPlugin, "notify load": toPlugin, "notify progress": toPlugin,
+	"notify ready": toPlugin, "notify save": toPlugin, "notify state": toPlugin, "notify status": toPlugin,
 	"serve": "its output is looked at as a whole", "host shutdown": "ends the host, which says so in its output",
 	"runs cancel": "answers with the run, as runs show does", "runs retry": "answers with the run, as runs show does", "runs timeout": "answers with the run, as runs show does",
 	"plan": "has rows in turnOver", "reload": "has rows in turnOver", "doctor": "has rows in turnOver", "support": "its archive is looked at, file by file",

@@ -39,10 +39,12 @@ type Page struct {
 const (
 	defaultLimit = 200
 	maxLimit     = 1000
-	maxTail      = 10_000
 	maxPage      = 8 << 20 // bytes of a page's lines
 	tailSlack    = time.Minute
 )
+
+// MaxTail is the most lines that Tail may ask for.
+const MaxTail = 10_000
 
 // Page returns the oldest records that the query selects, or with Tail the newest. It sees
 // every line that Sink took before. A gap that lies in it is part of it.
@@ -126,8 +128,8 @@ func newSearch(q Query) (search, error) {
 	if s.limit < 1 || s.limit > maxLimit {
 		return search{}, invalid(fmt.Sprintf("limit %d is out of range", q.Limit), fmt.Sprintf("a page takes 1 to %d", maxLimit))
 	}
-	if q.Tail < 0 || q.Tail > maxTail {
-		return search{}, invalid(fmt.Sprintf("tail %d is out of range", q.Tail), fmt.Sprintf("it takes 0 to %d", maxTail))
+	if q.Tail < 0 || q.Tail > MaxTail {
+		return search{}, invalid(fmt.Sprintf("tail %d is out of range", q.Tail), fmt.Sprintf("it takes 0 to %d", MaxTail))
 	}
 	if q.After != "" {
 		s.after, err = strconv.ParseUint(q.After, 10, 64)

@@ -49,7 +49,7 @@ func TestABadPluginFailsToStartWithItsCauseAndLeavesNothing(t *testing.T) {
 		{name: "panics at start", script: "panic-start", kind: task.LaunchExited, says: []string{"panic: no luck at start"}, code: 2},
 		{name: "panics in init", script: "panic-init", kind: task.LaunchExited, says: []string{"panic: no luck in init"}, code: 2},
 		{name: "never shakes hands", script: "hang", timeout: 300 * time.Millisecond, kind: task.LaunchTimeout, says: []string{"did not shake hands within 300ms"}},
-		{name: "shakes hands and never serves", script: "never-serves", timeout: 500 * time.Millisecond, kind: task.LaunchTimeout, says: []string{"does not answer within 500ms"}},
+		{name: "shakes hands and never serves", script: "never-serves", timeout: 3 * time.Second, kind: task.LaunchTimeout, says: []string{"does not answer within 3s"}},
 		{name: "closes stdout", script: "close-stdout", kind: task.LaunchNotPlugin, says: []string{"closed its stdout"}},
 		{name: "too new", script: "version", arg: "9", kind: task.LaunchProtocol, says: []string{`plugin "scripted" 1.4.0`, "speaks protocol 9, this host speaks 1", "rebuild"}},
 		{name: "too old", script: "version", arg: "0", kind: task.LaunchProtocol, says: []string{"speaks protocol 0, this host speaks 1", "rebuild"}},

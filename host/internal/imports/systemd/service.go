@@ -172,9 +172,6 @@ func (r *reader) process(s *service, user string) {
 	if d, ok := r.length(s, timeout); ok && d > 0 {
 		t.Set("timeout", imports.Duration(d))
 	}
-	if d, ok := r.length(s, "WatchdogSec"); ok && d > 0 {
-		r.found.Note(t.At, imports.Differs, "WatchdogSec=%s: continuous { watchdog { timeout = … } } expects signs of life, and every line of output is one; set it when the program gives some", u.text("Service", "WatchdogSec"))
-	}
 	if x, ok := u.one("Unit", "OnFailure"); ok {
 		r.found.Note(u.at(x.line), imports.Differs, "OnFailure=%s: a notify block tells of failures, a task with after_run { outcome = [\"failed\"] } acts on them", x.value)
 	}

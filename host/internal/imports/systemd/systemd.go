@@ -92,6 +92,8 @@ type service struct {
 	unit *unit
 	task *imports.Task
 	off  bool // it is not started by itself
+
+	notifies bool // it says when it is ready
 }
 
 // service makes a task of a service, or one for each of its timers.
@@ -141,6 +143,10 @@ func (r *reader) task(u *unit, name string, commands []command) *service {
 		user, _ = u.specify(user, user)
 		t.Set("user", imports.String(user))
 	}
+	if group := u.text("Service", "Group"); group != "" {
+		group, _ = u.specify(group, user)
+		t.Set("group", imports.String(group))
+	}
 	r.environment(s, user)
 	r.program(s, user, commands)
 	r.process(s, user)
@@ -173,8 +179,17 @@ func (r *reader) kind(s *service, kind string) {
 		s.off = true
 		s.task.Set("enabled", imports.Bool(false))
 		r.found.Note(s.task.At, imports.Skipped, "Type=forking: a task stays in the foreground; give the program the option for that and remove enabled = false")
+	case "notify", "notify-reload":
+		s.notifies = true
+		s.task.Set("config.ready.notify", imports.Bool(true))
+		if d, ok := r.length(s, "TimeoutStartSec"); ok && d > 0 {
+			s.task.Set("continuous.ready.timeout", imports.Duration(d))
+		}
 	case "dbus":
 		r.found.Note(s.task.At, imports.Differs, "Type=dbus: the task counts as ready when the program has started, not when it has its name on the bus")
+	}
+	if d, ok := r.length(s, "WatchdogSec"); ok && d > 0 {
+		s.task.Set("continuous.watchdog.timeout", imports.Duration(d))
 	}
 	for _, key := range []string{"NotifyAccess", "BusName", "PIDFile", "GuessMainPID"} {
 		s.unit.all("Service", key)
@@ -251,7 +266,11 @@ func (r *reader) dependencies() {
 				continue
 			}
 			waits[name] = append(waits[name], after)
-			env = env.With(other.task.Name, "started")
+			until := "started"
+			if other.notifies {
+				until = "ready"
+			}
+			env = env.With(other.task.Name, until)
 		}
 		if len(env) > 0 {
 			s.task.Set("depends_on", imports.Map(env))

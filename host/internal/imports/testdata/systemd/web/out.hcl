@@ -57,6 +57,10 @@ task "postgresql" {
       "config_file=/etc/postgresql/17/main/postgresql.conf",
     ]
     stop_signal = "INT"
+
+    ready {
+      notify = true
+    }
   }
 }
 
@@ -72,7 +76,8 @@ task "shop-web" {
     GREETING        = "Hello $${USER}"
     PERCENT         = "100%"
   }
-  depends_on = { postgresql = "started" }
+  depends_on = { postgresql = "ready" }
+  group      = "www-data"
 
   limits {
     memory = "1GiB"
@@ -88,6 +93,10 @@ task "shop-web" {
       max_backoff  = "2s"
       max_failures = 10
       window       = "5m"
+    }
+
+    watchdog {
+      timeout = "30s"
     }
   }
 
@@ -105,6 +114,10 @@ task "shop-web" {
       ok        = [0, 143]
       permanent = [2]
     }
+
+    ready {
+      notify = true
+    }
   }
 }
 
@@ -118,7 +131,6 @@ task "shop-web" {
 #   postgresql.service:2: OOMScoreAdjust: no equivalent
 #   shop-web.service:17: /etc/default/shop-web is not there and is left out: a file in config { env_from } has to be there
 #   shop-web.service:34: SuccessExitStatus: "SIGTERM" is no number of an exit code
-#   shop-web.service:3: WatchdogSec=30: continuous { watchdog { timeout = … } } expects signs of life, and every line of output is one; set it when the program gives some
 #   shop-web.service:3: ProtectSystem, PrivateTmp: the process is not confined so
-#   shop-web.service:3: Group, Nice, OnFailure: no equivalent
+#   shop-web.service:3: Nice, OnFailure: no equivalent
 #   migrate.service: a stop drains for 10s, then cancels for 5s, where a unit has no TimeoutStopSec; systemd's default is 90s (stop { drain = … })
