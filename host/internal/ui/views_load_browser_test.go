@@ -19,7 +19,7 @@ import (
 	"github.com/taskhost/taskhost/host/admin"
 )
 
-var loadFor = flag.Duration("load", 12*time.Second, "how long the page is watched under load")
+var loadFor = flag.Duration("load", 8*time.Second, "how long the page is watched under load")
 
 const (
 	crowd     = 1000
