@@ -66,7 +66,7 @@ func (w *Watcher) Next(ctx context.Context) (Change, error) {
 		case !now.equal(last):
 			timer.Reset(calm)
 		default:
-			w.seen, w.stale = now, c.Code
+			w.seen, w.stale = now, w.stale || c.Code
 			return c, nil
 		}
 		last = now
@@ -94,16 +94,14 @@ func compare(was, is look) (c Change, changed bool) {
 	return c, true
 }
 
-// rescan finds out anew what the plugin is built from. What has changed meanwhile is still to be noticed.
+// rescan finds out anew what the plugin is built from, unless something has changed meanwhile: that comes first.
 func (w *Watcher) rescan(ctx context.Context) {
-	w.code, w.stale = SourcesOf(ctx, w.dir), false
-	now := w.look()
-	for path := range now.code {
-		if s, known := w.seen.code[path]; known {
-			now.code[path] = s
-		}
+	found := SourcesOf(ctx, w.dir)
+	if _, changed := compare(w.seen, w.look()); changed {
+		return
 	}
-	w.seen.code = now.code
+	w.code, w.stale = found, false
+	w.seen = w.look()
 }
 
 // look looks at all files that are there.
