@@ -19,7 +19,7 @@ import (
 
 // commands are what the command line does without asking a host.
 func commands() cli.Commands {
-	return cli.Commands{Version: version(), Serve: serve, Validate: validate, Format: format, Store: storeCommands(), Plugin: pluginCommands(), Examine: examine, Import: importFiles, FirstConfig: firstConfig, Schedules: schedules, Explain: explainTask}
+	return cli.Commands{Version: version(), Serve: serve, Validate: validate, Format: format, Store: storeCommands(), Plugin: pluginCommands(), Examine: examine, Import: importFiles, FirstConfig: firstConfig, Schedules: schedules, Explain: explainTask, Dev: openDev}
 }
 
 // version is that of the module when it was built as one, otherwise the release.

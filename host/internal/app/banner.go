@@ -17,6 +17,17 @@ func (h *host) summary() string {
 	return fmt.Sprintf("generation %d · %s", h.reloads.number(), tasks)
 }
 
+// tellReady says that the host is up, to whoever wants to know. Who asks whether it is ready finds the banner written.
+func (h *host) tellReady() {
+	if h.options.Ready == nil {
+		h.banner()
+	}
+	h.verbs.setReady()
+	if h.options.Ready != nil {
+		h.options.Ready()
+	}
+}
+
 // banner says what was started and how to reach it.
 func (h *host) banner() {
 	c, out := h.config, h.options.Out

@@ -19,7 +19,8 @@ type Source struct {
 	Paths    []string // files and directories
 	Vars     []string // name=value
 	VarFiles []string
-	Offline  bool // neither environment nor secrets are read
+	Offline  bool          // neither environment nor secrets are read
+	Alone    *config.Alone // not nil: only the tasks of one plugin
 
 	explain  string // the task of which Config.Origins tells
 	unlocked bool   // without regard to the lock file
@@ -59,7 +60,7 @@ type loading struct {
 func load(ctx context.Context, s Source, how loading) Loaded {
 	var l Loaded
 	l.Config, l.diags, l.sources = config.Load(ctx, config.Options{
-		Paths: s.Paths, Vars: s.Vars, VarFiles: s.VarFiles, Files: how.files, Offline: s.Offline, Unlocked: s.unlocked, Explain: s.explain,
+		Paths: s.Paths, Vars: s.Vars, VarFiles: s.VarFiles, Files: how.files, Offline: s.Offline, Unlocked: s.unlocked, Explain: s.explain, Alone: s.Alone,
 		Env: os.LookupEnv,
 		Key: how.key,
 		Plugins: func(h config.Host) config.Plugins {

@@ -41,6 +41,7 @@ type ServeOptions struct {
 	Version   string
 	Out       io.Writer // banner and log
 	Color     bool
+	Ready     func() // called in place of the banner, when the tasks are up; may be nil
 }
 
 // flushBound is how long the end of the host waits for the disk.
@@ -229,8 +230,7 @@ func (h *host) run(ctx context.Context) error {
 		go h.usage.Run(apiCtx)
 	}
 	if err == nil {
-		h.banner()
-		h.verbs.setReady()
+		h.tellReady()
 		stopReloads := h.reloads.start(ctx)
 		h.manager.ready(h.summary())
 		h.manager.guard(fleetCtx, h.clock.Timer(), health{h}.Alive)

@@ -36,6 +36,8 @@ type Commands struct {
 	Explain func(ctx context.Context, o ExplainOptions) (Explanation, error)
 	// Schedules computes the slots of the periodic tasks of a configuration.
 	Schedules func(ctx context.Context, o ScheduleOptions) ([]admin.Schedule, error)
+	// Dev makes what it takes to work on a plugin.
+	Dev func(ctx context.Context, o DevOptions) (*DevTools, error)
 	// FirstConfig is a configuration to start from in dir.
 	FirstConfig func(dir string) ([]byte, error)
 }
@@ -154,7 +156,7 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add("host", a.serveCommand(), a.validateCommand(), a.fmtCommand(), a.planCommand(), a.reloadCommand(), a.configCommand(), a.hostCommand(), a.pluginCommand(), a.storeCommand(), a.doctorCommand(), a.supportCommand())
-	add("host", a.tokenCommand(), a.auditCommand(), a.importCommand(), a.initCommand())
+	add("host", a.tokenCommand(), a.auditCommand(), a.importCommand(), a.initCommand(), a.devCommand())
 	add("use", a.statusCommand(), a.taskCommand(), a.runsCommand(), a.queueCommand(), a.logsCommand(), a.eventsCommand(), a.notifiersCommand(), a.notifyCommand(), a.nextCommand(), a.explainCommand())
 	root.AddCommand(a.versionCommand())
 	return root

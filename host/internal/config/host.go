@@ -58,6 +58,9 @@ func (l *loader) readHost(s section) Host {
 	}
 	h.DataDir = s.path("data_dir", relative("data", base))
 	h.PluginDir = s.path("plugin_dir", relative("plugins", base))
+	if alone := l.opts.Alone; alone != nil {
+		h.DataDir, h.PluginDir = alone.DataDir, alone.PluginDir
+	}
 	if zone, ok := s.timeZone("time_zone"); ok {
 		h.TimeZone = zone
 	}

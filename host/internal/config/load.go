@@ -30,6 +30,7 @@ type Options struct {
 	Key func(dataDir string) ([]byte, error)
 	// Explain names a task of which Config.Origins tells.
 	Explain string
+	Alone   *Alone // not nil: only the tasks of one plugin
 }
 
 // Config is a whole configuration: values with every default applied.
@@ -74,7 +75,7 @@ func Load(ctx context.Context, opts Options) (*Config, hcl.Diagnostics, Sources)
 	}
 	config := l.load()
 	config.Hide = secret.sealed()
-	diags := l.find.sorted()
+	diags := l.errorsAlone(l.find.sorted())
 	for _, d := range diags {
 		l.conceal(d)
 	}
@@ -103,6 +104,7 @@ func (l *loader) load() *Config {
 	l.variables(l.root.blocks["variable"])
 	l.locals(l.root.blocks["locals"])
 	l.scope.seal()
+	l.setApart()
 
 	hostSection := l.hostSection()
 	l.host = l.readHost(hostSection)

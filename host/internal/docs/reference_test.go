@@ -111,7 +111,7 @@ Names match ` + "`^[a-z0-9][a-z0-9_-]{0,62}$`" + `. Relative paths begin at the 
 func cliReference(*testing.T) string {
 	return `# Command line reference
 
-` + "`-word` and `--word`" + ` are the same. Every command but ` + "`serve`, `validate`, `fmt`, `completion` and `version`" + ` asks a running host
+` + "`-word` and `--word`" + ` are the same. Every command but ` + "`serve`, `dev`, `validate`, `fmt`, `completion` and `version`" + ` asks a running host
 over the admin API. It finds the host by ` + "`-addr`, then `TASKHOST_ADDR`" + `, then ` + "`data_dir` in `config.hcl`" + ` of the working directory, then
 ` + "`/run/taskhost/admin.sock`" + `.
 
