@@ -46,6 +46,9 @@ func (c *command) Run(ctx context.Context, h *task.Host, input json.RawMessage) 
 		h.Log().Warn("cannot publish the exit code", "err", err)
 	}
 	well, verdict := d.verdict(c.config.ExitCodes)
+	if !continuous && d.cancelled == nil && d.cut(verdict) {
+		return nil, task.Interrupted("the command was stopped: " + d.end.String())
+	}
 	if !well {
 		return nil, verdict
 	}

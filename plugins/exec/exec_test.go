@@ -297,6 +297,25 @@ func TestADrainLetsAPeriodicCommandFinish(t *testing.T) {
 	wantLog(t, r, "stdout", "begun|done")
 }
 
+func TestAPeriodicCommandThatADrainEndsIsInterrupted(t *testing.T) {
+	t.Parallel()
+	for shell, outcome := range map[string]string{
+		"echo begun; exec sleep 60":                                        "interrupted",
+		"trap 'exit 3' TERM; echo begun; sleep 60 & wait":                  "interrupted",
+		"trap 'echo in time; exit 0' TERM; echo begun; sleep 60 & wait $!": "succeeded",
+	} {
+		t.Run(outcome, func(t *testing.T) {
+			t.Parallel()
+			r := run(t, fmt.Sprintf("shell = %q\nstop_signal = \"TERM\"", shell))
+			until(t, "the command runs", func() bool { return logged(r, "stdout") == "begun" })
+			r.Stop(time.Minute)
+			if r.Outcome() != outcome {
+				t.Errorf("%s: %s, want %s: %s", shell, r.Outcome(), outcome, r.Message())
+			}
+		})
+	}
+}
+
 func TestADrainEndsADaemonWell(t *testing.T) {
 	t.Parallel()
 	for name, shell := range map[string]string{

@@ -89,7 +89,7 @@ func (r handler) handle(ctx context.Context, h *task.Host, stdin []byte, env []s
 		return err
 	}
 	well, verdict := d.verdict(r.shop.program.ExitCodes)
-	if d.stopped != noSignal && (verdict != nil || d.end.by(d.stopped)) {
+	if d.cut(verdict) {
 		return task.Interrupted("the command was stopped: " + d.end.String())
 	}
 	if well {

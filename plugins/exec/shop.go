@@ -69,6 +69,11 @@ func (d done) verdict(codes ExitCodes) (well bool, err error) {
 	return err == nil || codes.skips(d.end), err
 }
 
+// cut reports whether a drain has ended the command before its work was done.
+func (d done) cut(verdict error) bool {
+	return d.stopped != noSignal && (verdict != nil || d.end.by(d.stopped))
+}
+
 // run runs the command. The error says why it could not be started.
 func (s *shop) run(ctx context.Context, h *task.Host, e errand) (done, error) {
 	if h.Stopped() {

@@ -6,6 +6,7 @@ case $input in
   *'"to":'*'"green"'*) to=green from=blue ;;
   *) echo 'the input must be {"to":"blue"} or {"to":"green"}' >&2; exit 65 ;;
 esac
+[ "$(cat upstream 2>/dev/null || echo blue)" != "$to" ] || { echo "$to serves already"; exit 0; }
 taskhost notify status "starting $to"
 taskhost task start "shop.$to"
 taskhost task wait "shop.$to" -until ready -timeout "$READY_WITHIN" || { taskhost task stop "shop.$to" -wait 1m; exit 1; }
