@@ -27,14 +27,15 @@ type door struct {
 	*API
 	mux      *http.ServeMux
 	table    map[string]route // by the pattern of mux
-	requests slots
+	requests slots            // that are being answered
+	local    slots            // the same on the Unix socket: a crowd at a port leaves it free
 	rates    *buckets
 	closing  context.Context // ends when the door does: it cuts streams and waits
 	end      context.CancelCauseFunc
 }
 
 func (a *API) newDoor(rows []route, rate Rate) *door {
-	d := &door{API: a, mux: http.NewServeMux(), table: map[string]route{}, requests: make(slots, a.MaxRequests), rates: newBuckets(rate)}
+	d := &door{API: a, mux: http.NewServeMux(), table: map[string]route{}, requests: make(slots, a.MaxRequests), local: make(slots, a.MaxRequests), rates: newBuckets(rate)}
 	d.closing, d.end = context.WithCancelCause(a.closing)
 	for _, r := range rows {
 		d.table[r.pattern()] = r
@@ -66,11 +67,15 @@ func (d *door) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	defer connection.done()
 	defer d.count(r, d.Now())
 	defer d.recover(r)
-	if !d.requests.take() {
-		d.refuse(r, busy("%d requests are being answered", cap(d.requests)))
+	room := d.requests
+	if peerOf(req.Context()).unix {
+		room = d.local
+	}
+	if !room.take() {
+		d.refuse(r, busy("%d requests are being answered", cap(room)))
 		return
 	}
-	defer d.requests.give()
+	defer room.give()
 	if req.Body != nil && req.Body != http.NoBody { // also when nobody reads it: the server does, before it answers
 		http.NewResponseController(w).SetReadDeadline(time.Now().Add(d.BodyTime))
 	}

@@ -225,6 +225,9 @@ func TestTooManyRequestsAndStreamsAreTurnedAway(t *testing.T) {
 			t.Fatal("the host never was busy")
 		}
 	}
+	if err := client(t, l).Alive(t.Context()); err != nil {
+		t.Errorf("the socket has no room of its own: %v", err)
+	}
 	end()
 	<-asked
 }

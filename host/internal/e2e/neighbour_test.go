@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,5 +107,11 @@ func descriptors(t *testing.T, h *admintest.Host) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return len(entries)
+	n := 0
+	for _, e := range entries { // the store opens a reader for each of those who read at the same time
+		if to, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", h.PID, e.Name())); err == nil && !strings.Contains(to, "/taskhost.db") {
+			n++
+		}
+	}
+	return n
 }
