@@ -129,8 +129,8 @@ func emailTo(server string) *Email {
 
 func TestAnEmailArrivesAtAMailServer(t *testing.T) {
 	t.Parallel()
-	server := startMailServer(t)
-	server.user = "u"
+	server := &mailServer{user: "u"}
+	server.start(t)
 	e := emailTo(server.Addr().String())
 	e.User, e.Password = "u", "p"
 	m := Sample("ops", epoch)
