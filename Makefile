@@ -39,12 +39,14 @@ browser:
 	  { apt-get update -q && apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core; } || \
 	  echo 'no Chromium could be installed: the tests of the page are skipped'
 
-# Daemons that tests run as tasks, 12 MB. As root they are installed when they are not there; tests whose daemon is not are skipped.
+# What tests run as tasks: two daemons, 12 MB, and the programs of three recipes. As root they are installed when they are not there; tests
+# whose program is not are skipped.
 .PHONY: daemons
 daemons:
-	@{ [ -x /usr/bin/redis-server ] && [ -x /usr/sbin/haproxy ]; } || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
-	  { apt-get update -q && apt-get install -y -q --no-install-recommends redis-server haproxy; } || \
-	  echo 'redis and haproxy could not be installed: tests that run them are skipped'
+	@{ [ -x /usr/bin/redis-server ] && [ -x /usr/sbin/haproxy ] && [ -x /usr/bin/curl ] && [ -x /usr/bin/openssl ]; } || \
+	  [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
+	  { apt-get update -q && apt-get install -y -q --no-install-recommends redis-server haproxy curl openssl; } || \
+	  echo 'redis, haproxy, curl and openssl could not all be installed: tests that run them are skipped'
 
 .PHONY: screenshots
 screenshots: browser ## take the pictures of the page in docs/page
