@@ -18,6 +18,7 @@ func (h *host) readMetrics() {
 		},
 		Readers:      func() (int, uint64) { return h.feed.Readers(), h.feed.Cut() },
 		LogsDropped:  h.logs.Dropped,
+		Usage:        h.usage.Of,
 		Unresponsive: h.pulse.Unresponsive,
 		ClockJumps:   h.fleet.ClockJumps,
 	})

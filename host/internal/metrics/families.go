@@ -123,8 +123,8 @@ var families = []family{
 		}
 	}},
 	{"taskhost_plugin_unresponsive", gauge, "Processes of a task that did not answer when they were asked last.", unresponsive},
-	{"taskhost_plugin_cpu_seconds_total", counter, "Processor time of a task's processes, without their children.", perTask(func(v *taskView) float64 { return v.usage.CPU.Seconds() })},
-	{"taskhost_plugin_resident_memory_bytes", gauge, "Resident memory of a task's processes, without their children.", perTask(func(v *taskView) float64 { return float64(v.usage.RSS) })},
+	{"taskhost_plugin_cpu_seconds_total", counter, "Processor time of a task's processes when they were looked at last, every 5 s; with their children where they have a cgroup of their own.", perTask(func(v *taskView) float64 { return v.usage.CPU.Seconds() })},
+	{"taskhost_plugin_resident_memory_bytes", gauge, "Resident memory of a task's processes when they were looked at last, every 5 s; with their children where they have a cgroup of their own.", perTask(func(v *taskView) float64 { return float64(v.usage.RSS) })},
 
 	{"taskhost_log_lines_total", counter, "Lines of the task's log, by where they came from.", func(s *scrape) {
 		for i := range s.tasks {

@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/taskhost/taskhost/host/internal/task"
-	"github.com/taskhost/taskhost/host/internal/usage"
 )
 
 var epoch = time.Date(2026, 11, 28, 4, 0, 0, 0, time.UTC)
@@ -31,9 +30,6 @@ type world struct {
 func newWorld(names ...string) *world {
 	w := &world{Metrics: New("1.2.3"), published: map[string]map[string]task.Published{}, store: Store{Ready: true, Bytes: 4096, Free: 1 << 30}}
 	w.now = func() time.Time { return epoch }
-	w.usage = func(pid int) (usage.Usage, bool) {
-		return usage.Usage{CPU: time.Duration(pid) * time.Second, RSS: 1 << 20}, pid > 0
-	}
 	for _, name := range names {
 		w.statuses = append(w.statuses, task.Status{
 			Task: name, State: task.Idle, Health: task.Health{OK: true}, NextSlot: epoch.Add(time.Minute), LastSuccess: epoch.Add(-time.Minute),
@@ -46,11 +42,14 @@ func newWorld(names ...string) *world {
 		State: func(_ context.Context, name string) (map[string]task.Published, error) {
 			return w.published[name], nil
 		},
-		Queues:       func() []task.QueueStatus { return w.queues },
-		Generation:   func() int { return 7 },
-		Store:        func() Store { return w.store },
-		Readers:      func() (int, uint64) { return 2, 1 },
-		LogsDropped:  func(string) int64 { return 5 },
+		Queues:      func() []task.QueueStatus { return w.queues },
+		Generation:  func() int { return 7 },
+		Store:       func() Store { return w.store },
+		Readers:     func() (int, uint64) { return 2, 1 },
+		LogsDropped: func(string) int64 { return 5 },
+		Usage: func(p task.ProcessInfo) (task.Usage, bool) {
+			return task.Usage{CPU: time.Duration(p.PID) * time.Second, RSS: 1 << 20}, p.PID > 0
+		},
 		Unresponsive: func() map[int]bool { return map[int]bool{3: true} },
 		ClockJumps:   func() (uint64, uint64) { return 4, 6 },
 	})

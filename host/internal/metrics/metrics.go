@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/taskhost/taskhost/host/internal/task"
-	"github.com/taskhost/taskhost/host/internal/usage"
 )
 
 // Sources are what a scrape reads. Each is quick, and none waits for a write.
@@ -20,6 +19,8 @@ type Sources struct {
 	Store       func() Store
 	Readers     func() (now int, cut uint64) // of events
 	LogsDropped func(name string) int64      // lines of a task that found no room on their way to the disk
+	// Usage is what a process took when it was looked at last: a thousand looks would cost more than all the rest of a scrape.
+	Usage func(task.ProcessInfo) (task.Usage, bool)
 	// Unresponsive are the pids of processes that do not answer.
 	Unresponsive func() map[int]bool
 	// ClockJumps counts the steps of the wall clock, those while the machine slept included.
@@ -37,7 +38,6 @@ type Store struct {
 type Metrics struct {
 	version string
 	now     func() time.Time
-	usage   func(pid int) (usage.Usage, bool)
 
 	tasks    sync.Map // name → *counts
 	waits    sync.Map // task.Trigger → *histogram
@@ -65,7 +65,7 @@ type reload struct {
 // New makes Metrics that count. There is nothing to scrape before Read has been called.
 func New(version string) *Metrics {
 	return &Metrics{
-		version: version, now: time.Now, usage: usage.Of,
+		version: version, now: time.Now,
 		lateness: newHistogram(ofLateness), commits: newHistogram(ofCommits), writes: newHistogram(ofWrites),
 	}
 }

@@ -182,20 +182,6 @@ func TestTimeOfProcessesNeverGoesBack(t *testing.T) {
 	}
 }
 
-func TestTasksOfOneProcessShareWhatItTakes(t *testing.T) {
-	t.Parallel()
-	w := newWorld("a", "b")
-	for i := range w.statuses {
-		w.statuses[i].Processes = []task.ProcessInfo{{PID: 10}}
-	}
-	all := w.scrape(t)
-	for _, name := range []string{"a", "b"} {
-		if got := value(t, all, "taskhost_plugin_resident_memory_bytes", "task", name); got != 1<<19 {
-			t.Errorf("%s takes %v bytes, want half of 1 MiB", name, got)
-		}
-	}
-}
-
 func TestTheEndOfAProcessHasAReason(t *testing.T) {
 	t.Parallel()
 	for want, exit := range map[string]task.ExitCause{

@@ -63,12 +63,11 @@ func (m *Metrics) look(ctx context.Context) (*scrape, error) {
 		defs[d.Name] = d
 	}
 	statuses := m.sources.Statuses()
-	shared := usage.Sharing(statuses)
 	s.tasks = make([]taskView, len(statuses))
 	for i := range statuses {
 		v := &s.tasks[i]
 		v.Status, v.def, v.counts = &statuses[i], defs[statuses[i].Task], m.of(statuses[i].Task)
-		v.usage = m.usageOf(v, shared)
+		v.usage = m.usageOf(v)
 		published, err := m.sources.State(ctx, v.Task)
 		if err != nil {
 			return nil, err
@@ -96,12 +95,12 @@ func numbersOf(published map[string]task.Published) (out []number, left int) {
 }
 
 // usageOf is what a task's processes take: those that are live, and the time of those that have ended.
-func (m *Metrics) usageOf(v *taskView, shared map[int]int) usage.Usage {
+func (m *Metrics) usageOf(v *taskView) usage.Usage {
 	total := usage.Usage{CPU: time.Duration(v.counts.cpu.Load())}
 	for _, p := range v.Processes {
-		if u, ok := m.usage(p.PID); ok && p.PID > 0 {
-			total.RSS += u.RSS / int64(shared[p.PID])
-			total.CPU += u.CPU / time.Duration(shared[p.PID])
+		if u, ok := m.sources.Usage(p); ok {
+			total.RSS += u.RSS
+			total.CPU += u.CPU
 		}
 	}
 	// A process that ends between two looks is counted a moment later: what was shown stays.

@@ -37,18 +37,17 @@ func (s *SQLite) apply(ctx context.Context, t *tx, b *batch) (more bool, err err
 	if err := s.applyOps(ctx, t, b); err != nil {
 		return false, err
 	}
-	for id, r := range b.runs {
-		if err := t.saveRun(ctx, r); err != nil {
-			return false, fmt.Errorf("write run %s: %w", id, err)
-		}
+	if err := t.saveRuns(ctx, b.runs); err != nil {
+		return false, fmt.Errorf("write runs: %w", err)
 	}
-	for id, r := range b.slots {
-		if err := t.saveSlot(ctx, r); err != nil {
-			return false, fmt.Errorf("write slots %s: %w", id, err)
-		}
+	if err := t.saveSlots(ctx, b.slots); err != nil {
+		return false, fmt.Errorf("write slots: %w", err)
 	}
-	if err := s.applyTasks(ctx, t, b); err != nil {
-		return false, err
+	if err := t.saveTasks(ctx, b.rows); err != nil {
+		return false, fmt.Errorf("write tasks: %w", err)
+	}
+	if err := t.savePublished(ctx, b.values); err != nil {
+		return false, fmt.Errorf("write published values: %w", err)
 	}
 	if err := t.saveEvents(ctx, b.events); err != nil {
 		return false, fmt.Errorf("write events: %w", err)
@@ -93,21 +92,6 @@ func (s *SQLite) applyOps(ctx context.Context, t *tx, b *batch) error {
 	return nil
 }
 
-func (s *SQLite) applyTasks(ctx context.Context, t *tx, b *batch) error {
-	for name, row := range b.rows {
-		if err := t.upsert(ctx, `INSERT INTO tasks (task, record) VALUES (?, ?) ON CONFLICT (task) DO UPDATE SET record = excluded.record`, row, name); err != nil {
-			return fmt.Errorf("write task %q: %w", name, err)
-		}
-	}
-	for k, p := range b.values {
-		err := t.upsert(ctx, `INSERT INTO published (task, name, record) VALUES (?, ?, ?) ON CONFLICT (task, name) DO UPDATE SET record = excluded.record`, p, k.task, k.key)
-		if err != nil {
-			return fmt.Errorf("write value %q of task %q: %w", k.key, k.task, err)
-		}
-	}
-	return nil
-}
-
 // upsert runs a statement whose last parameter is the record of v.
 func (t *tx) upsert(ctx context.Context, query string, v any, args ...any) error {
 	record, err := encode(v)
@@ -115,140 +99,6 @@ func (t *tx) upsert(ctx context.Context, query string, v any, args ...any) error
 		return err
 	}
 	return t.exec(ctx, query, append(args, record)...)
-}
-
-func (t *tx) saveRun(ctx context.Context, r *savedRun) error {
-	id := r.run.ID
-	was, err := t.remove(ctx, "runs", id)
-	if err != nil {
-		return err
-	}
-	if !r.ended {
-		return t.upsert(ctx, `INSERT INTO live (id, seq, record) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, record = excluded.record`,
-			r.run, id, r.seq)
-	}
-	if err := t.exec(ctx, `DELETE FROM live WHERE id = ?`, id); err != nil {
-		return err
-	}
-	if err := t.exec(ctx, `DELETE FROM run_values WHERE run = ?`, id); err != nil {
-		return err
-	}
-	seq := r.seq
-	if was != 0 && !r.fresh {
-		seq = was
-	}
-	return t.insert(ctx, runKind(r.run, seq), seq, id, micros(r.run.Queued), r.run)
-}
-
-func (t *tx) saveSlot(ctx context.Context, r *savedSlot) error {
-	was, err := t.remove(ctx, "slots", r.record.ID)
-	if err != nil {
-		return err
-	}
-	seq := r.seq
-	if was != 0 {
-		seq = was
-	}
-	return t.insert(ctx, slotKind(r.record), seq, r.record.ID, 0, r.record)
-}
-
-// insert adds a record to history.
-func (t *tx) insert(ctx context.Context, key kindKey, seq uint64, id string, queued uint64, v any) error {
-	record, err := encode(v)
-	if err != nil {
-		return err
-	}
-	return t.insertRecord(ctx, key, seq, id, queued, record)
-}
-
-func (t *tx) insertRecord(ctx context.Context, key kindKey, seq uint64, id string, queued uint64, record []byte) error {
-	k := t.kind(key)
-	size := int64(len(record))
-	k.rows, k.bytes = k.rows+1, k.bytes+size
-	t.kinds[k.id] = k
-	return t.exec(ctx, `INSERT INTO `+key.table+` (seq, id, kind, queued, size, record) VALUES (?, ?, ?, ?, ?, ?)`, seq, id, k.id, queued, size, record)
-}
-
-// remove takes a record out of history and returns its place; 0 when there is none.
-func (t *tx) remove(ctx context.Context, table, id string) (uint64, error) {
-	var seq uint64
-	var of, size int64
-	found, err := t.get(ctx, `SELECT seq, kind, size FROM `+table+` WHERE id = ?`, []any{id}, &seq, &of, &size)
-	if !found || err != nil {
-		return 0, err
-	}
-	return seq, t.delete(ctx, table, seq, of, size)
-}
-
-// delete takes the record at a place out of history.
-func (t *tx) delete(ctx context.Context, table string, seq uint64, of, size int64) error {
-	if k, known := t.byID(of); known {
-		k.rows, k.bytes = k.rows-1, k.bytes-size
-		t.kinds[of] = k
-	}
-	return t.exec(ctx, `DELETE FROM `+table+` WHERE seq = ?`, seq)
-}
-
-// kind returns the kind with the key as it will be; a new one gets its id.
-func (t *tx) kind(key kindKey) kind {
-	if id, ok := t.ids[key]; ok {
-		return t.kinds[id]
-	}
-	k := t.all.find(key)
-	if k.id == 0 {
-		t.next++
-		k.id = t.next
-	} else if now, changed := t.kinds[k.id]; changed {
-		k = now
-	}
-	t.ids[key] = k.id
-	return k
-}
-
-func (t *tx) byID(id int64) (kind, bool) {
-	if k, changed := t.kinds[id]; changed {
-		return k, true
-	}
-	t.all.mu.RLock()
-	defer t.all.mu.RUnlock()
-	if k := t.all.byID[id]; k != nil {
-		return *k, true
-	}
-	return kind{}, false
-}
-
-func (t *tx) saveKinds(ctx context.Context) error {
-	for _, k := range t.kinds {
-		err := t.exec(ctx, `INSERT INTO kinds (id, part, task, outcome, cause, level, row_count, byte_count) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET row_count = excluded.row_count, byte_count = excluded.byte_count`,
-			k.id, k.key.table, k.key.task, string(k.key.outcome), string(k.key.trigger), k.key.level, k.rows, k.bytes)
-		if err != nil {
-			return fmt.Errorf("write kind %d: %w", k.id, err)
-		}
-	}
-	return nil
-}
-
-// keepKinds takes over the kinds of a transaction that is on the disk.
-func (t *tx) keepKinds() {
-	t.all.mu.Lock()
-	defer t.all.mu.Unlock()
-	for _, k := range t.kinds {
-		t.all.put(&k)
-	}
-	for _, id := range t.dropped {
-		t.all.drop(id)
-	}
-}
-
-// saveEvents writes all events of a transaction as one row.
-func (t *tx) saveEvents(ctx context.Context, events []task.Event) error {
-	if len(events) == 0 {
-		return nil
-	}
-	return t.upsert(ctx, `INSERT INTO events (last_seq, first_seq, count, record) VALUES (?, ?, ?, ?)
-		ON CONFLICT (last_seq) DO UPDATE SET first_seq = excluded.first_seq, count = excluded.count, record = excluded.record`,
-		events, events[len(events)-1].Seq, events[0].Seq, len(events))
 }
 
 // SaveOverrides replaces the overrides of a task; the zero value removes them. They are on the disk when it returns.
