@@ -29,13 +29,14 @@ type door struct {
 	table    map[string]route // by the pattern of mux
 	requests slots            // that are being answered
 	local    slots            // the same on the Unix socket: a crowd at a port leaves it free
+	turns    slots            // of those that only read, over TCP
 	rates    *buckets
 	closing  context.Context // ends when the door does: it cuts streams and waits
 	end      context.CancelCauseFunc
 }
 
 func (a *API) newDoor(rows []route, rate Rate) *door {
-	d := &door{API: a, mux: http.NewServeMux(), table: map[string]route{}, requests: make(slots, a.MaxRequests), local: make(slots, a.MaxRequests), rates: newBuckets(rate)}
+	d := &door{API: a, mux: http.NewServeMux(), table: map[string]route{}, requests: make(slots, a.MaxRequests), local: make(slots, a.MaxRequests), turns: make(slots, atATurn()), rates: newBuckets(rate)}
 	d.closing, d.end = context.WithCancelCause(a.closing)
 	for _, r := range rows {
 		d.table[r.pattern()] = r
@@ -218,7 +219,12 @@ func (d *door) handle(row route, w http.ResponseWriter, req *http.Request) {
 	defer whileVisiting(r.who, cancel)()
 	defer d.begin(row, r)()
 	r.Request = req.WithContext(task.WithTraceParent(ctx, r.trace))
-	value, err := d.answer(row, r)
+	defer r.yield()
+	var value any
+	err := d.queueUp(row, r)
+	if err == nil {
+		value, err = d.answer(row, r)
+	}
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {
 			err = cause
@@ -324,6 +330,7 @@ const small = 1 << 10
 // send writes a whole answer; the connection cuts a caller who does not take it.
 func (r *request) send(status int, media string, data []byte) {
 	r.status = status
+	r.yield()
 	head := r.w.Header()
 	head.Set("Content-Type", media)
 	if len(data) <= small {

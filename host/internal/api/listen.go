@@ -25,6 +25,8 @@ type Listening struct {
 	Most      int           // connections at a time; 0 is 2,048
 	WriteTime time.Duration // to take a part of an answer; 0 is 10 s
 	Audit     *audit.Log    // where those stand who may not; nil is nowhere
+
+	arrivals Rate // connections that are let in; zero is as they come
 }
 
 // Listen opens one address: unix:PATH or IP:PORT. A socket that an earlier host left is replaced when
@@ -51,6 +53,7 @@ func Listen(ctx context.Context, addr string, o Listening) (net.Listener, error)
 	if err != nil {
 		return nil, err
 	}
+	o.arrivals = arrivals
 	guests := newLobby(l, o)
 	if o.TLS == nil {
 		return guests, nil

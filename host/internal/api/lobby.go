@@ -14,6 +14,10 @@ const (
 	unread     = 128 << 10        // bytes of answers that the kernel keeps for a caller who does not read
 )
 
+// arrivals is how many connections a port lets in: a new one costs about as much as an answer, and a thousand a second are
+// as much as may be taken from the tasks for that. The others wait in the kernel.
+var arrivals = Rate{Number: 50, Per: 50 * time.Millisecond}
+
 // A lobby bounds the connections of a listener, so that no crowd takes the host's memory and descriptors. When it is full the
 // next one waits until another leaves, or takes the place of the one that rests for longest after its last request: so
 // connections that are kept keep nobody out. Those whose request is being answered stay, and so do new ones, which the
@@ -22,6 +26,8 @@ type lobby struct {
 	net.Listener
 	most      int
 	writeTime time.Duration
+	arrivals  Rate   // zero is as they come
+	came      bucket // of arrivals; one goroutine accepts
 
 	mu      sync.Mutex
 	held    int
@@ -32,7 +38,7 @@ type lobby struct {
 }
 
 func newLobby(l net.Listener, o Listening) *lobby {
-	b := &lobby{Listener: l, most: o.Most, writeTime: o.WriteTime, room: make(chan struct{}, 1), closed: make(chan struct{})}
+	b := &lobby{Listener: l, most: o.Most, writeTime: o.WriteTime, arrivals: o.arrivals, room: make(chan struct{}, 1), closed: make(chan struct{})}
 	if b.most == 0 {
 		b.most = mostGuests
 	}
@@ -44,6 +50,9 @@ func newLobby(l net.Listener, o Listening) *lobby {
 
 // Accept waits for the next connection, and until there is room for it.
 func (l *lobby) Accept() (net.Conn, error) {
+	if err := l.pace(); err != nil {
+		return nil, err
+	}
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -63,6 +72,24 @@ func (l *lobby) Accept() (net.Conn, error) {
 		}
 		later.Stop()
 	}
+}
+
+// pace waits until one more may come in.
+func (l *lobby) pace() error {
+	for l.arrivals.Number > 0 {
+		wait := l.came.take(l.arrivals, time.Now())
+		if wait == 0 {
+			break
+		}
+		later := time.NewTimer(wait)
+		select {
+		case <-later.C:
+		case <-l.closed:
+			later.Stop()
+			return net.ErrClosed
+		}
+	}
+	return nil
 }
 
 // enter lets c in. When there is no room it says after which time to try again.

@@ -3,6 +3,7 @@ package api
 import (
 	"io"
 	"net"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,6 +76,30 @@ func TestWhoRestsForLongestMakesRoomForTheNext(t *testing.T) {
 		}
 		if l.held != 0 || l.resting.Len() != 0 {
 			t.Errorf("%d are held and %d rest when all have gone", l.held, l.resting.Len())
+		}
+		l.Close()
+		<-in
+	})
+}
+
+func TestACrowdIsLetInAtARate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, knock, in := hall(Listening{Most: 100, arrivals: Rate{Number: 2, Per: time.Second}})
+		began := time.Now()
+		var came []time.Duration
+		go func() {
+			for range 5 {
+				knock()
+			}
+		}()
+		for range 5 {
+			<-in
+			came = append(came, time.Since(began))
+		}
+		want := []time.Duration{0, 0, 500 * time.Millisecond, time.Second, 1500 * time.Millisecond}
+		if !slices.Equal(came, want) {
+			t.Errorf("they came in after %v, want %v", came, want)
 		}
 		l.Close()
 		<-in

@@ -41,6 +41,7 @@ type request struct {
 	reason   string // that its body gives
 	outside  bool   // it was refused as lying outside the scope of the caller's token
 	status   int    // of the answer
+	turn     slots  // that it has a place of; nil while it has none
 	trace    string // W3C trace context that what it brings about belongs to; "" is none
 }
 
