@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"iter"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -93,20 +94,25 @@ func transportOf(r *request, p peer) string {
 	return way
 }
 
-// parts are the values of a path's placeholders, also when the request was never routed.
-func parts(pattern string, u *url.URL) map[string]string {
-	found := map[string]string{}
-	given := strings.Split(u.EscapedPath(), "/")
-	for i, segment := range strings.Split(pattern, "/") {
-		name, is := strings.CutPrefix(segment, "{")
-		if !is || i >= len(given) {
-			continue
-		}
-		if value, err := url.PathUnescape(given[i]); err == nil {
-			found[strings.TrimSuffix(name, "}")] = value
+// parts are the names of a path's placeholders and their values, also when the request was never routed.
+func parts(pattern string, u *url.URL) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		given, more := u.EscapedPath(), true
+		for segment := range strings.SplitSeq(pattern, "/") {
+			if !more {
+				return
+			}
+			var value string
+			value, given, more = strings.Cut(given, "/")
+			name, is := strings.CutPrefix(segment, "{")
+			if !is {
+				continue
+			}
+			if value, err := url.PathUnescape(value); err == nil && !yield(strings.TrimSuffix(name, "}"), value) {
+				return
+			}
 		}
 	}
-	return found
 }
 
 func cut(text string, most int) string {

@@ -37,11 +37,12 @@ type SQLite struct {
 	acked    *ackedMark
 	answers  answers
 
-	wake  chan struct{} // something is to be written
-	hurry chan struct{} // somebody waits for it
-	quit  chan struct{} // closed by Close
-	done  chan struct{} // closed when the writer has ended
-	final error         // of the writer's end; read after done
+	wake   chan struct{} // something is to be written
+	hurry  chan struct{} // somebody waits for it
+	enough int           // how many must wait until hurry is signalled; the lock guards it
+	quit   chan struct{} // closed by Close
+	done   chan struct{} // closed when the writer has ended
+	final  error         // of the writer's end; read after done
 
 	lastEvent atomic.Uint64 // the newest that was handed out
 	baseEvent uint64        // before the first of this life

@@ -86,21 +86,17 @@ const maxGather = 4 * time.Millisecond
 
 // gather waits until as many wait as at the end of the transaction before, but no longer than that one took: they are
 // those who write one thing after the other, and are served sooner together than in two halves by turns, because a
-// transaction costs much and one more write in it little. Who is alone waits for nobody. It reports false when the store
-// is to end.
+// transaction costs much and one more write in it little. It is woken once, by the last of them. Who is alone waits for nobody. It
+// reports false when the store is to end.
 func (s *SQLite) gather(before load) bool {
-	if before.waiting < 2 {
+	enough := before.waiting
+	if enough < 2 {
 		return true
 	}
 	timer := time.NewTimer(min(before.took, maxGather))
 	defer timer.Stop()
-	for {
-		s.mu.Lock()
-		waiting := s.pending.waiting
-		s.mu.Unlock()
-		if waiting == 0 || waiting >= before.waiting {
-			return true
-		}
+	defer s.expect(1)
+	for s.expect(enough) {
 		select {
 		case <-s.hurry:
 		case <-timer.C:
@@ -109,6 +105,15 @@ func (s *SQLite) gather(before load) bool {
 			return false
 		}
 	}
+	return true
+}
+
+// expect says how many must wait until the writer is woken; it reports whether somebody waits, and not enough.
+func (s *SQLite) expect(enough int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.enough = enough
+	return s.pending.waiting > 0 && s.pending.waiting < enough
 }
 
 // writeNext writes what has collected, if anything, and says what that was. It returns no writer when that failed: the
@@ -348,8 +353,9 @@ func (s *SQLite) submit(o *op, check func() error) (err error) {
 		s.pending.ops = append(s.pending.ops, o)
 		s.signal(s.wake)
 		if o.waits {
-			s.pending.waiting++
-			s.signal(s.hurry)
+			if s.pending.waiting++; s.pending.waiting >= s.enough {
+				s.signal(s.hurry)
+			}
 		}
 	}
 	return err
