@@ -5,9 +5,11 @@ import (
 	"testing"
 
 	"github.com/taskhost/taskhost/host/admintest"
+	"github.com/taskhost/taskhost/host/internal/hosttest"
 )
 
 func TestMain(m *testing.M) {
+	hosttest.PlayTracer()
 	code := m.Run()
 	admintest.Clean()
 	os.Exit(code)

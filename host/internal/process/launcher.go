@@ -230,7 +230,7 @@ func (l *Launcher) shake(ctx context.Context, p *Process) (string, error) {
 		Logger:              hclog.NewNullLogger(),
 		PluginLogBufferSize: 16,
 		// Our own limit ends the wait, so that a cancelled launch ends the same way.
-		StartTimeout:     24 * time.Hour,
+		StartTimeout:     p.spec.Timeout + time.Hour,
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.slot.dir},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, dir string) (runner.Runner, error) {
 			p.dir = dir
