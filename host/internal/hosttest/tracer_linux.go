@@ -22,20 +22,20 @@ const tracerEnv = "HOSTTEST_TRACE"
 // Tracer is a process that traces another one, as a debugger does.
 type Tracer struct{ words io.WriteCloser }
 
-// PlayTracer is for TestMain: it does not return when the test binary was started by Trace.
-func PlayTracer() {
+// PlayTracer is for TestMain: when the test binary was started by Trace it traces, and then nothing is left to do.
+func PlayTracer() (played bool) {
 	pid, err := strconv.Atoi(os.Getenv(tracerEnv))
 	if err != nil {
-		return
+		return false
 	}
 	runtime.LockOSThread() // the thread is the tracer
 	if err := unix.PtraceSeize(pid); err != nil {
 		fmt.Println("refused:", err)
-		os.Exit(1)
+		return true
 	}
 	fmt.Println("attached")
 	play(pid, readWords())
-	os.Exit(0)
+	return true
 }
 
 func readWords() <-chan string {
