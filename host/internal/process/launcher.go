@@ -36,6 +36,8 @@ type Config struct {
 	HostEnv []string
 	// Cgroup is a cgroup (version 2) below which processes get theirs; "" is the one that was delegated to the host.
 	Cgroup string
+	// Env are variables, NAME=value, that every plugin gets; a configuration cannot change them.
+	Env []string
 	// Log takes what concerns the host's operator; nil is silence.
 	Log hclog.Logger
 }

@@ -90,12 +90,13 @@ func (p *Process) start(handshake []string) error {
 	defer l.starting.Done()
 	cmd := exec.Command(p.spec.Path)
 	cmd.Dir = p.dir
-	needed := make([]string, 0, len(handshake)+4)
+	needed := make([]string, 0, len(handshake)+len(l.cfg.Env)+4)
 	for _, kv := range handshake {
 		if !hasName(kv, plugin.EnvUnixSocketDir) {
 			needed = append(needed, kv)
 		}
 	}
+	needed = append(needed, l.cfg.Env...)
 	if p.spec.Debug {
 		needed = append(needed, wire.DebuggerEnv+"=1")
 	}
