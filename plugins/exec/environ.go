@@ -3,10 +3,13 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/taskhost/taskhost/sdk/notify"
 	"github.com/taskhost/taskhost/sdk/task"
 )
 
@@ -48,7 +51,37 @@ func (c Program) environ(info task.Info, mark string, own []string) ([]string, e
 	if info.TraceParent != "" {
 		env = append(env, "TRACEPARENT="+info.TraceParent)
 	}
-	return append(env, own...), nil
+	return withTaskhost(append(env, own...)), nil
+}
+
+// usualPath is where programs are looked for when nothing names a PATH.
+const usualPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// withTaskhost lets a script find the program taskhost of its host: the directory of it stands at the end of PATH, so that it hides
+// nothing. TASKHOST_BIN names the program itself, whatever it is called.
+func withTaskhost(env []string) []string {
+	program, path := lookup(env, notify.ProgramEnv), lookup(env, "PATH")
+	if program == "" || filepath.Base(program) != "taskhost" {
+		return env
+	}
+	if path == "" {
+		path = usualPath
+	}
+	dir := filepath.Dir(program)
+	if strings.Contains(dir, ":") || slices.Contains(filepath.SplitList(path), dir) {
+		return env
+	}
+	return append(env, "PATH="+path+":"+dir)
+}
+
+// lookup is the value that holds for a name, the last one.
+func lookup(env []string, name string) string {
+	for _, kv := range slices.Backward(env) {
+		if value, ok := strings.CutPrefix(kv, name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }
 
 // stamp is RFC 3339 in UTC, and empty for no time.

@@ -39,16 +39,16 @@ func (d *held) add(ops []notify.Op) error {
 	return nil
 }
 
-// saved is a value of the task that was saved and waits.
-func (d *held) saved(key string) (json.RawMessage, bool) {
+// last is what the command said last of a value of the task, and what waits: that it is saved, or deleted.
+func (d *held) last(key string) (notify.Op, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, op := range slices.Backward(d.ops) {
 		if op.Output == "" && op.Key == key {
-			return op.Value, true
+			return op, true
 		}
 	}
-	return nil, false
+	return notify.Op{}, false
 }
 
 // take is all of it.
@@ -61,7 +61,9 @@ func (d *held) take() []notify.Op {
 // checkOp finds at once what the commit would be refused for later.
 func checkOp(op notify.Op) error {
 	switch {
-	case !json.Valid(op.Value):
+	case op.Delete && (op.Output != "" || op.Run || len(op.Value) > 0):
+		return errors.New("only a value of the task is deleted, and by its key alone")
+	case !op.Delete && !json.Valid(op.Value):
 		return errors.New("a value that is no JSON")
 	case op.Output == "" && (op.Key == "" || len(op.Key) > 128):
 		return errors.New("a key has 1 to 128 bytes")
@@ -80,6 +82,8 @@ func commits(ops []notify.Op) []task.Op {
 		switch {
 		case op.Output != "":
 			out = append(out, task.Emit(op.Output, op.Value, emitOptions(op)...))
+		case op.Delete:
+			out = append(out, task.Delete(op.Key))
 		case op.Run:
 			out = append(out, task.SaveRun(op.Key, op.Value))
 		default:

@@ -284,8 +284,8 @@ func (l *listener) commit(ops []notify.Op, now bool) error {
 // load reads a value: of the task as this command has left it, or of the run.
 func (l *listener) load(key string, run bool) (r notify.Reply, err error) {
 	if l.kept != nil && !run {
-		if value, ok := l.kept.saved(key); ok {
-			return notify.Reply{Value: value, Found: true}, nil
+		if op, ok := l.kept.last(key); ok {
+			return notify.Reply{Value: op.Value, Found: !op.Delete}, nil
 		}
 	}
 	read := task.Load[json.RawMessage]

@@ -261,6 +261,20 @@ func TestWhatACommandKeepsIsCommittedWhenItEndsWell(t *testing.T) {
 	}
 }
 
+func TestAValueIsDeletedWhenTheCommandEndsWell(t *testing.T) {
+	t.Parallel()
+	const deletes = `$SAY ask '{"verb":"commit","now":true,"ops":[{"key":"cursor","value":7}]}' '{"verb":"commit","ops":[{"key":"cursor","delete":true}]}' '{"verb":"load","key":"cursor"}' ` +
+		`'{"verb":"commit","ops":[{"key":"cursor","delete":true,"run":true}]}' '{"verb":"commit","ops":[{"key":"cursor"}]}'; exit `
+	for code, want := range map[string]string{"0": "", "1": "7"} {
+		r := run(t, script(t, deletes+code, ""))
+		outcome := r.Outcome()
+		if got := r.Checkpoint("cursor"); got != want {
+			t.Errorf("exit %s, %s: the cursor is %q, want %q", code, outcome, got, want)
+		}
+		wantLog(t, r, "stdout", "ok|ok|ok|refused: only a value of the task is deleted, and by its key alone|refused: a value that is no JSON")
+	}
+}
+
 func TestADaemonKeepsAtOnce(t *testing.T) {
 	t.Parallel()
 	r := run(t, script(t, saves+"exec sleep 60", ""), tasktest.Mode(task.ModeContinuous))

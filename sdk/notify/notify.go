@@ -12,6 +12,10 @@ import (
 // Env names the variable with the path of the socket.
 const Env = "TASKHOST_NOTIFY"
 
+// ProgramEnv names the variable with the path of the host's own program, which is the command line, too: so a script finds
+// it whatever its PATH.
+const ProgramEnv = "TASKHOST_BIN"
+
 const (
 	// MaxLine bounds a request and an answer, in bytes.
 	MaxLine = 1 << 20
@@ -48,13 +52,14 @@ type Request struct {
 	Now     bool            `json:"now,omitempty"`     // at once, whatever becomes of the command
 }
 
-// Op is a message for an output, or without one a value that is saved.
+// Op is a message for an output, or without one a value that is saved or deleted.
 type Op struct {
 	Output string          `json:"output,omitempty"`
 	ID     string          `json:"id,omitempty"`  // of the message; "" is derived
 	Key    string          `json:"key,omitempty"` // of the value; of a message its ordering key
-	Value  json.RawMessage `json:"value"`
-	Run    bool            `json:"run,omitempty"` // the value is for the next attempt of this run
+	Value  json.RawMessage `json:"value,omitempty"`
+	Run    bool            `json:"run,omitempty"`    // the value is for the next attempt of this run
+	Delete bool            `json:"delete,omitempty"` // the task's value is deleted; there is no Value
 }
 
 // Reply answers a request.

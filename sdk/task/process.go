@@ -56,6 +56,9 @@ func serveHost(d wire.Description, types []session.Type) int {
 	p.server = server
 	p.captureLogs()
 	go p.watch(p.lifeline(), signals())
+	if os.Getenv(wire.DebuggerEnv) != "" {
+		awaitDebugger(p.stderr)
+	}
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: plugin.HandshakeConfig{
 			ProtocolVersion:  wire.ProtocolVersion,
@@ -198,7 +201,7 @@ func (p *process) takeOver() {
 	os.Stdout, os.Stderr = p.stdout, p.stderr
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")
-		if name == wire.CookieKey || name == wire.LifelineEnv || strings.HasPrefix(name, "PLUGIN_") {
+		if name == wire.CookieKey || name == wire.LifelineEnv || name == wire.DebuggerEnv || strings.HasPrefix(name, "PLUGIN_") {
 			_ = os.Unsetenv(name)
 		}
 	}

@@ -36,6 +36,10 @@ const (
 	// means that the host is gone. Its value is the number of seconds that the
 	// plugin may take to drain after that.
 	LifelineEnv = "TASKHOST_LIFELINE"
+
+	// DebuggerEnv, when it is set, makes a plugin wait for a debugger before it shakes hands. A plugin that does not
+	// know it does not wait.
+	DebuggerEnv = "TASKHOST_WAIT_FOR_DEBUGGER"
 )
 
 // Features of protocol version 1 that a plugin may or may not have; a plugin

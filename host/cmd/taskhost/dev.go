@@ -17,12 +17,12 @@ func openDev(ctx context.Context, o cli.DevOptions) (*cli.DevTools, error) {
 	if err != nil {
 		return nil, err
 	}
-	alone := &config.Alone{Plugin: o.Plugin, Task: o.Task, PluginDir: place.PluginDir(), DataDir: place.DataDir()}
+	alone := &config.Alone{Plugin: o.Plugin, Task: o.Task, PluginDir: place.PluginDir(), DataDir: place.DataDir(), Debug: o.Attach}
 	watcher := dev.Watch(ctx, o.Dir, append(append([]string{}, o.Config...), o.VarFiles...))
 	return &cli.DevTools{
 		Socket: filepath.Join(place.DataDir(), "admin.sock"),
 		Build: func(ctx context.Context) error {
-			err := dev.Build(ctx, o.Dir, filepath.Join(place.PluginDir(), o.Plugin))
+			err := dev.Build(ctx, o.Dir, filepath.Join(place.PluginDir(), o.Plugin), o.Attach)
 			if text, ok := errors.AsType[*dev.BuildError](err); ok {
 				return &cli.NotBuilt{Text: text.Text}
 			}

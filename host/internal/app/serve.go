@@ -145,7 +145,7 @@ func assemble(ctx context.Context, l Loaded, o ServeOptions) (_ *host, err error
 	if err = h.openQueues(ctx); err != nil {
 		return nil, err
 	}
-	h.launcher = process.New(process.Config{RunDir: h.data.join("run"), Cgroup: c.Host.Cgroup, Log: h.log.Named("process")})
+	h.launcher = process.New(process.Config{RunDir: h.data.join("run"), Cgroup: c.Host.Cgroup, Env: programEnv(), Log: h.log.Named("process")})
 	h.pulse = pulse.New(h.launcher, h.log.Named("process"))
 	h.runner = runner.New(runner.Config{
 		Launcher: redact.Launcher{Inner: pool.New(h.pulse), Hide: h.hides.hide},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,6 +26,7 @@ type DevOptions struct {
 	LogLevel string
 	Err      io.Writer // of the host's log
 	Color    bool
+	Attach   bool // every process waits for a debugger, and no time bounds it
 }
 
 // DevTools build a plugin, notice its changes and run a host for it.
@@ -58,7 +60,7 @@ func (a *app) devCommand() *cobra.Command {
 	var runs bool
 	c := &cobra.Command{
 		Use: "dev DIR", Short: "Build the plugin in a directory whenever it is saved, and run its tasks on a host of their own", Args: exactly("the directory of a plugin"),
-		Example: "    taskhost dev ./greeter\n    taskhost dev ./greeter -c shop.hcl -task hello -run",
+		Example: "    taskhost dev ./greeter\n    taskhost dev ./greeter -c shop.hcl -task hello -run\n    taskhost dev ./greeter -task hello -attach",
 		RunE: func(c *cobra.Command, args []string) error {
 			if input != "" && !json.Valid([]byte(input)) {
 				return usagef("-input is no JSON: %s", input)
@@ -76,12 +78,16 @@ func (a *app) devCommand() *cobra.Command {
 	f.StringVar(&o.Task, "task", "", "run only the task of this block")
 	f.StringVar(&input, "input", "", "what a run gets that is asked for here, as JSON")
 	f.BoolVar(&runs, "run", false, "ask for a run after every build")
+	f.BoolVar(&o.Attach, "attach", false, "each process waits until a debugger is attached, with all timeouts off; saving does not build again")
 	f.StringVar(&o.LogLevel, "log-level", "", "trace, debug, info, warn or error, against the file")
 	return c
 }
 
 // find fills in what follows from the directory.
 func (o *DevOptions) find(dir string) (err error) {
+	if o.Attach && runtime.GOOS != "linux" {
+		return usagef("-attach is there on Linux alone: elsewhere a plugin cannot tell that a debugger has attached. Without it, taskhost dev %s and dlv attach PID work together as long as nothing is held for longer than its timeouts", dir)
+	}
 	if o.Dir, err = filepath.Abs(dir); err != nil {
 		return usagef("%s: %v", dir, err)
 	}
@@ -119,7 +125,7 @@ func (a *app) dev(ctx context.Context, o DevOptions, input json.RawMessage, runs
 		return err
 	}
 	defer func() { err = errors.Join(err, tools.Close()) }()
-	d := &devSession{app: a, tools: tools, input: input, runs: runs, logs: map[string]bool{}}
+	d := &devSession{app: a, tools: tools, input: input, runs: runs, attach: o.Attach, logs: map[string]bool{}}
 	defer a.readKeys(ctx, d.key)()
 	return d.work(ctx)
 }

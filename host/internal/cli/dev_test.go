@@ -3,6 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -43,6 +46,36 @@ func TestWhatDoesNotBuildOrHoldWaitsForTheNextChange(t *testing.T) {
 	}
 	if text := said.String(); !strings.Contains(text, "main.go:1: no\\x1b[2J") || strings.Count(text, "nothing runs yet") != 2 {
 		t.Errorf("said: %s", text)
+	}
+}
+
+func TestWhatADebuggerHoldsIsNotBuiltAgain(t *testing.T) {
+	t.Parallel()
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v1/tasks" || r.Method != http.MethodGet {
+			t.Errorf("%s %s: a change is not applied, and nobody waits until the tasks are up", r.Method, r.URL)
+		}
+		fmt.Fprint(w, `{"items":[{"name":"hello","mode":"continuous","state":"starting"}]}`)
+	}))
+	defer api.Close()
+	client, err := admin.New(api.URL, admin.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _, said := onTTY("")
+	builds := 0
+	d := &devSession{app: a, attach: true, logs: map[string]bool{}, tools: &DevTools{Build: func(context.Context) error { builds++; return nil }}}
+	d.api.Store(client)
+	follow := func(string) {}
+	if err := d.renew(t.Context(), DevChange{Saved: noon, Code: true}, follow); err != nil || builds != 0 {
+		t.Errorf("%v, %d builds", err, builds)
+	}
+	if !strings.Contains(said.String(), "quit and start again") {
+		t.Errorf("said: %s", said)
+	}
+	tasks, err := d.upOrWaiting(t.Context(), client)
+	if err != nil || len(tasks) != 1 || tasks[0].State != "starting" || !strings.Contains(said.String(), "all timeouts are off") {
+		t.Errorf("%v, %+v; said: %s", err, tasks, said)
 	}
 }
 

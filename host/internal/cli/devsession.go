@@ -15,9 +15,10 @@ import (
 // devSession is one `taskhost dev` at work. One goroutine builds, reloads and waits for changes; keys come on another.
 type devSession struct {
 	*app
-	tools *DevTools
-	input json.RawMessage
-	runs  bool // after every build
+	tools  *DevTools
+	input  json.RawMessage
+	runs   bool // after every build
+	attach bool // a debugger: what is up stays as it was built
 
 	built   bool
 	ended   chan error // of the host; nil: none has come up
@@ -87,6 +88,10 @@ func (d *devSession) next(ctx context.Context) (DevChange, error) {
 
 // renew builds what has changed and lets it take the place of what runs. Its error ends the session.
 func (d *devSession) renew(ctx context.Context, c DevChange, follow func(task string)) error {
+	if d.attach && d.api.Load() != nil {
+		d.say("%s", d.dim("saved; the debugger keeps what was built: quit and start again for what is new"))
+		return nil
+	}
 	took := time.Duration(0)
 	if c.Code || !d.built {
 		began := d.Now()
@@ -106,7 +111,7 @@ func (d *devSession) renew(ctx context.Context, c DevChange, follow func(task st
 	if err != nil || api == nil {
 		return d.notTaken(err)
 	}
-	tasks, err := d.up(ctx, api)
+	tasks, err := d.upOrWaiting(ctx, api)
 	if err != nil {
 		return d.notTaken(err)
 	}
@@ -194,6 +199,15 @@ const (
 	lookEvery = 20 * time.Millisecond
 	upBound   = 30 * time.Second
 )
+
+// upOrWaiting returns the tasks when they are up; with a debugger at once, since they are up when it has come.
+func (d *devSession) upOrWaiting(ctx context.Context, api *admin.Client) ([]admin.Task, error) {
+	if !d.attach {
+		return d.up(ctx, api)
+	}
+	d.say("%s", d.dim("a process waits for its debugger; all timeouts are off: of the launch, of being ready, of runs, the watchdog, and of each stage of a stop"))
+	return api.AllTasks(ctx, admin.TaskQuery{})
+}
 
 // up waits until the continuous tasks run what was built last, or cannot, and returns all tasks.
 func (d *devSession) up(ctx context.Context, api *admin.Client) ([]admin.Task, error) {

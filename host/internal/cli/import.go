@@ -63,9 +63,9 @@ func (i Imported) broken() int {
 func (a *app) importCommand() *cobra.Command {
 	return parent("import", "Write the configuration for what another supervisor is told, and name what has no equivalent",
 		a.importFormat("crontab", "Import crontabs: of users (crontab -l | taskhost import crontab -), /etc/crontab, /etc/cron.d"),
-		a.importFormat("systemd", "Import systemd services and timers"),
+		a.importFormat("systemd", "Import systemd services and timers with their drop-ins, and instances of templates"),
 		a.importFormat("supervisord", "Import the programs of supervisord"),
-		a.importFormat("pm2", "Import ecosystem files of pm2: JSON, YAML, and JavaScript without expressions"),
+		a.importFormat("pm2", "Import ecosystem files of pm2 (JSON, YAML, JavaScript without expressions), or its processes: pm2 jlist | taskhost import pm2 -"),
 	)
 }
 
@@ -141,15 +141,12 @@ func (a *app) importFiles(format string, args []string) ([]ImportFile, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, name := range names {
-			text, err := a.importText(name)
+		for _, n := range names {
+			text, err := a.importText(n.path)
 			if err != nil {
 				return nil, err
 			}
-			if name == "-" {
-				name = "stdin"
-			}
-			files = append(files, ImportFile{Name: name, Text: text})
+			files = append(files, ImportFile{Name: n.name, Text: text})
 		}
 	}
 	return files, nil
@@ -163,30 +160,50 @@ var importable = map[string]*regexp.Regexp{
 	"pm2":         regexp.MustCompile(`^(ecosystem|process).*\.(json|ya?ml|c?js)$`),
 }
 
-func importNames(format, arg string) ([]string, error) {
+// importName is a file to read, and what it is called.
+type importName struct{ name, path string }
+
+func importNames(format, arg string) ([]importName, error) {
 	if arg == "-" {
-		return []string{arg}, nil
+		return []importName{{"stdin", arg}}, nil
+	}
+	if format == "systemd" {
+		if names, done := unitNames(arg); done {
+			return names, nil
+		}
 	}
 	info, err := os.Stat(arg)
 	if err != nil {
 		return nil, usagef("cannot import: %v", err)
 	}
 	if !info.IsDir() {
-		return []string{arg}, nil
+		return []importName{{arg, arg}}, nil
 	}
-	entries, err := os.ReadDir(arg)
+	names, err := namesIn(arg, importable[format])
 	if err != nil {
 		return nil, usagef("cannot import: %v", err)
 	}
-	var names []string
-	for _, e := range entries {
-		name := filepath.Join(arg, e.Name())
-		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Size() > 0 && importable[format].MatchString(e.Name()) {
-			names = append(names, name)
-		}
+	if format == "systemd" {
+		names = append(names, namesBelow(arg)...)
 	}
 	if len(names) == 0 {
 		return nil, usagef("cannot import: %s holds no file of %s", arg, format)
+	}
+	return names, nil
+}
+
+// namesIn are the files of a directory that match. Empty ones say nothing.
+func namesIn(dir string, match *regexp.Regexp) ([]importName, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []importName
+	for _, e := range entries {
+		name := filepath.Join(dir, e.Name())
+		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Size() > 0 && match.MatchString(e.Name()) {
+			names = append(names, importName{name, name})
+		}
 	}
 	return names, nil
 }

@@ -15,7 +15,7 @@ import (
 // notifyCommand is what a script says of itself. It speaks to the plugin that runs the script, not to the host.
 func (a *app) notifyCommand() *cobra.Command {
 	return parent("notify", "In a command that the exec plugin runs: say how far it is, save, load, emit, ask for time",
-		a.notifyProgress(), a.notifyStatus(), a.notifyState(), a.notifyReady(), a.notifyBeat(), a.notifyExtend(), a.notifySave(), a.notifyLoad(), a.notifyEmit())
+		a.notifyProgress(), a.notifyStatus(), a.notifyState(), a.notifyReady(), a.notifyBeat(), a.notifyExtend(), a.notifySave(), a.notifyLoad(), a.notifyDelete(), a.notifyEmit())
 }
 
 // talk opens the connection to the plugin, for as long as f takes.
@@ -167,6 +167,18 @@ func (a *app) notifyLoad() *cobra.Command {
 	}
 	c.Flags().BoolVar(&run, "run", false, "what an earlier attempt of this run saved with -run")
 	c.Flags().StringVar(&otherwise, "default", "", "what to print when there is none")
+	return c
+}
+
+func (a *app) notifyDelete() *cobra.Command {
+	var now bool
+	c := &cobra.Command{
+		Use: "delete KEY", Short: "Delete a value from the task's checkpoint, when the command has ended well", Args: exactly("a key"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.tell(c.Context(), notify.Request{Verb: notify.Commit, Now: now, Ops: []notify.Op{{Key: args[0], Delete: true}}})
+		},
+	}
+	c.Flags().BoolVar(&now, "now", false, "at once, whatever becomes of the command")
 	return c
 }
 

@@ -17,6 +17,7 @@ type Alone struct {
 	Task      string // the block's name; "" is every task of the plugin
 	PluginDir string // in which the binary lies, by the plugin's name
 	DataDir   string
+	Debug     bool // their processes are for a debugger: see task.Definition.ForDebugger
 }
 
 // keptOfHost is what of the host block bears on how a task runs.
@@ -33,7 +34,9 @@ func (l *loader) setApart() {
 		delete(blocks, kind)
 	}
 	for _, n := range blocks["host"] {
-		n.leaveOut(func(name string) bool { return !slices.Contains(keptOfHost, name) })
+		n.leaveOut(func(name string) bool {
+			return !slices.Contains(keptOfHost, name) || l.opts.Alone.Debug && name == "shutdown_timeout"
+		})
 	}
 	blocks["plugin"] = slices.DeleteFunc(blocks["plugin"], func(n *node) bool { return n.label != l.opts.Alone.Plugin })
 	for _, n := range blocks["plugin"] {
@@ -112,6 +115,16 @@ func (l *loader) afterNobody(n *node) {
 		return
 	}
 	n.blocks["on_demand"] = []*node{{shape: onDemandShape, rng: n.rng, body: hcl.EmptyBody(), blocks: map[string][]*node{}}}
+}
+
+// forDebugger takes the times away from all tasks, when they are for a debugger.
+func (l *loader) forDebugger(all tasks) {
+	if l.opts.Alone == nil || !l.opts.Alone.Debug {
+		return
+	}
+	for _, i := range all.instances {
+		i.def = i.def.ForDebugger()
+	}
 }
 
 // errorsAlone drops warnings: they speak of a whole configuration.

@@ -181,3 +181,23 @@ func TestAMistakeInATaskThatIsTakenOutIsStillOne(t *testing.T) {
 		t.Errorf("%q", said)
 	}
 }
+
+func TestATaskForADebuggerHasNoTimes(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(shop, "host {", "host {\n  shutdown_timeout = \"1m\"\n", 1)
+	c, said := loadAlone(t, Alone{Plugin: "http", Debug: true}, text)
+	if len(said) > 0 || len(c.Tasks) != 3 {
+		t.Fatalf("%q, %d tasks", said, len(c.Tasks))
+	}
+	if c.Host.ShutdownTimeout < task.Unbounded {
+		t.Errorf("the host ends after %s", c.Host.ShutdownTimeout)
+	}
+	for _, d := range c.Tasks {
+		if !d.Debug || d.StartTimeout != task.Unbounded || d.Timeout != 0 || d.StuckAfter != 0 || d.Stop.Drain != task.Unbounded || d.Stop.Cancel != task.Unbounded || d.Process != task.ProcessTask {
+			t.Errorf("%s: %+v", d.Name, d)
+		}
+		if d.Alarm.NoSuccess != 0 || d.Alarm.Late != 0 || d.Alarm.Overlap != 0 || d.Alarm.Stuck {
+			t.Errorf("%s has alarms of time: %+v", d.Name, d.Alarm)
+		}
+	}
+}

@@ -118,6 +118,7 @@ func (l *loader) load() *Config {
 	tasks := l.readTasks(l.root.blocks["task"], hostSection)
 	l.relations(tasks, groups)
 	l.checkQueues(hostSection, tasks, queues)
+	l.forDebugger(tasks)
 	l.shutdown(hostSection, tasks)
 	l.requirePins(hostSection)
 	blocks := l.readBlocks(tasks)

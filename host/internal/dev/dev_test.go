@@ -57,7 +57,7 @@ func TestABuildThatFailsLeavesTheBinaryAndSaysWhatTheCompilerSays(t *testing.T) 
 	t.Parallel()
 	dir, ctx := command(t), bounded(t)
 	out := filepath.Join(t.TempDir(), "p")
-	if err := Build(ctx, filepath.Join(dir, "cmd/p"), out); err != nil {
+	if err := Build(ctx, filepath.Join(dir, "cmd/p"), out, false); err != nil {
 		t.Fatal(err)
 	}
 	before, err := os.ReadFile(out)
@@ -65,7 +65,7 @@ func TestABuildThatFailsLeavesTheBinaryAndSaysWhatTheCompilerSays(t *testing.T) 
 		t.Fatal(err)
 	}
 	write(t, dir, map[string]string{"inner/inner.go": "package inner\n\nconst Text = a\n"})
-	err = Build(ctx, filepath.Join(dir, "cmd/p"), out)
+	err = Build(ctx, filepath.Join(dir, "cmd/p"), out, false)
 	refused, ok := errors.AsType[*BuildError](err)
 	if !ok || !strings.Contains(refused.Text, "undefined: a") {
 		t.Errorf("the compiler's words: %v", err)
@@ -78,7 +78,7 @@ func TestABuildThatFailsLeavesTheBinaryAndSaysWhatTheCompilerSays(t *testing.T) 
 	}
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
-	if err := Build(ended, filepath.Join(dir, "cmd/p"), out); !errors.Is(err, context.Canceled) {
+	if err := Build(ended, filepath.Join(dir, "cmd/p"), out, false); !errors.Is(err, context.Canceled) {
 		t.Errorf("a build that is not wanted any more: %v", err)
 	}
 }
@@ -192,5 +192,14 @@ func TestAPlaceIsNobodyElsesAndGoesWithItsSession(t *testing.T) {
 	}
 	if left, err := os.ReadDir(root); err != nil || len(left) > 0 {
 		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+func TestWhatIsBuiltForADebuggerIsNeitherOptimisedNorStripped(t *testing.T) {
+	t.Parallel()
+	for debug, want := range map[bool]string{true: "-gcflags all=-N -l", false: "-ldflags -s -w"} {
+		if name, value := buildFlag(debug); name+" "+value != want {
+			t.Errorf("debug %v: %s %s", debug, name, value)
+		}
 	}
 }

@@ -70,6 +70,31 @@ func untilReady(t *testing.T, h *admintest.Host, task string) {
 	})
 }
 
+// wantStatus fails the test unless the text that the daemon gave last is the state "status", and the note of the task and of its run.
+func wantStatus(t *testing.T, h *admintest.Host, task, text string) {
+	t.Helper()
+	var state, note, run string
+	h.Until(task+" shows its status", func(ctx context.Context) error {
+		state = stateOf(t, h, task)
+		one, err := h.Task(ctx, task)
+		if err != nil {
+			return err
+		}
+		note = one.Note
+		runs, err := h.Runs(ctx, admin.RunQuery{Tasks: []string{task}, Limit: 1})
+		if err != nil || len(runs.Items) != 1 || runs.Items[0].Progress == nil {
+			return fmt.Errorf("runs %+v, %v", runs.Items, err)
+		}
+		run = runs.Items[0].Progress.Note
+		for _, has := range []string{state, note, run} {
+			if !strings.Contains(has, text) {
+				return fmt.Errorf("the state is %s, the task's note %q, the run's %q", state, note, run)
+			}
+		}
+		return nil
+	})
+}
+
 func TestRedisReportsReadinessAndStatus(t *testing.T) {
 	t.Parallel()
 	needs(t, "/usr/bin/redis-server")
@@ -80,9 +105,7 @@ func TestRedisReportsReadinessAndStatus(t *testing.T) {
 		t.Fatal("it is ready and takes no connection:", err)
 	}
 	c.Close()
-	if s := stateOf(t, h, "redis"); !strings.Contains(s, "Ready to accept connections") {
-		t.Errorf("its state is %s", s)
-	}
+	wantStatus(t, h, "redis", "Ready to accept connections")
 	untilStopped(t, h, "redis", "stopping")
 }
 
@@ -99,7 +122,7 @@ func TestHAProxyReportsReadinessAndEndsSoftly(t *testing.T) {
 	}
 	r.Body.Close()
 	http.DefaultClient.CloseIdleConnections()
-	untilStopped(t, h, "haproxy", "")
+	untilStopped(t, h, "haproxy", "stopping")
 }
 
 func TestGunicornReportsReadinessAndStatus(t *testing.T) {
@@ -118,9 +141,7 @@ func TestGunicornReportsReadinessAndStatus(t *testing.T) {
 		t.Fatal("it is ready and does not answer:", err)
 	}
 	r.Body.Close()
-	if s := stateOf(t, h, "gunicorn"); !strings.Contains(s, "Gunicorn arbiter booted") {
-		t.Errorf("its state is %s", s)
-	}
+	wantStatus(t, h, "gunicorn", "Gunicorn arbiter booted")
 	untilStopped(t, h, "gunicorn", "")
 }
 

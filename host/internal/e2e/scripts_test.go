@@ -59,7 +59,16 @@ func scripted(t *testing.T, hcl string, files map[string]string) *admintest.Host
 	for name, text := range files {
 		write(t, filepath.Join(dir, name), text)
 	}
-	return stageWith(t, admintest.Options{HCL: patient + hcl, Plugins: []string{"plugins/exec"}, Dir: dir, Env: []string{"PATH=" + withTaskhost(t)}})
+	return stageWith(t, admintest.Options{HCL: patient + hcl, Plugins: []string{"plugins/exec"}, Dir: dir, Env: []string{"PATH=" + withoutTaskhost()}})
+}
+
+// withoutTaskhost is a PATH that holds no taskhost: a script finds that of its host all the same.
+func withoutTaskhost() string {
+	dirs := slices.DeleteFunc(filepath.SplitList(os.Getenv("PATH")), func(dir string) bool {
+		_, err := os.Stat(filepath.Join(dir, "taskhost"))
+		return err == nil
+	})
+	return strings.Join(dirs, string(os.PathListSeparator))
 }
 
 // withTaskhost is a PATH in which there is taskhost.

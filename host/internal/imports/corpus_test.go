@@ -2,6 +2,7 @@ package imports_test
 
 import (
 	"flag"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,20 +56,18 @@ func TestRealWorldShapesBecomeReadableHCL(t *testing.T) {
 // inputs are the files of a case.
 func inputs(t testing.TB, dir string) []imports.File {
 	t.Helper()
-	entries, err := os.ReadDir(dir)
+	var files []imports.File
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || e.Name() == expected {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		name, _ := filepath.Rel(dir, path)
+		files = append(files, imports.File{Name: name, Text: string(text)})
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	var files []imports.File
-	for _, e := range entries {
-		if e.Name() == expected {
-			continue
-		}
-		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, imports.File{Name: e.Name(), Text: string(text)})
 	}
 	return files
 }

@@ -1,9 +1,11 @@
 package process
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,11 +16,17 @@ type child struct {
 	pid   int
 	start uint64   // start time in clock ticks since boot; with pid it names a process for ever
 	pidfd *os.File // readable when the process has ended; nil on kernels without pidfd
+	held  bool     // it is dead, and a debugger has not let go of it; valid after awaitExit
 }
+
+// heldLook is how often a process that was killed is looked at, whether a debugger holds what is left of it.
+const heldLook = 500 * time.Millisecond
 
 // lifeSignal is the parent-death signal of a plugin: it wakes a stopped process, so that
 // it sees the end of its lifeline, and does nothing to one that runs.
 const lifeSignal = syscall.SIGCONT
+
+var errHeldDead = errors.New("a debugger holds the process")
 
 func startChild(cmd *exec.Cmd) (*child, error) {
 	pidfd := -1
@@ -49,15 +57,32 @@ func startChild(cmd *exec.Cmd) (*child, error) {
 // awaitExit blocks until the process has ended. It is not reaped then: its pid, and
 // with it the number of its group and session, cannot be given to another process yet.
 func (c *child) awaitExit() {
-	if c.pidfd != nil {
-		if raw, err := c.pidfd.SyscallConn(); err == nil {
+	for more := c.pidfd != nil; more; {
+		raw, err := c.pidfd.SyscallConn()
+		if err == nil {
 			err = raw.Read(func(fd uintptr) bool { return ended(unix.P_PIDFD, int(fd), unix.WNOHANG) })
-			if err == nil {
-				return
-			}
+		}
+		switch {
+		case err == nil:
+			return
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			more = false
+		case heldDead(c.pid):
+			c.held = true
+			return
+		default:
+			c.lookSoon()
 		}
 	}
 	for !ended(unix.P_PID, c.pid, 0) {
+	}
+}
+
+// lookSoon wakes awaitExit after a while: the parent is not told of the end of a process that somebody traces, before
+// the tracer has taken note of it.
+func (c *child) lookSoon() {
+	if c.pidfd != nil {
+		_ = c.pidfd.SetReadDeadline(time.Now().Add(heldLook))
 	}
 }
 
@@ -74,10 +99,18 @@ func ended(kind, id, flags int) bool {
 func (c *child) killGroup() {
 	_ = c.cmd.Process.Kill()
 	_ = unix.Kill(-c.pid, unix.SIGKILL)
+	c.lookSoon()
 }
 
-// reap takes the exit status. Once, after awaitExit.
+// reap takes the exit status. Once, after awaitExit. That of a process that a debugger holds is out of reach; it is reaped
+// as an orphan is, when the debugger lets go.
 func (c *child) reap() (*os.ProcessState, error) {
+	if c.held {
+		children.remove(c.pid)
+		_ = c.cmd.Process.Release()
+		_ = c.pidfd.Close()
+		return nil, errHeldDead
+	}
 	state, err := c.cmd.Process.Wait()
 	children.remove(c.pid)
 	if c.pidfd != nil {

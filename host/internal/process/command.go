@@ -176,7 +176,10 @@ func exitCause(state *os.ProcessState, out *output, killed bool, survivors []int
 	e := task.ExitCause{Code: -1, Survivors: survivors, At: time.Now()}
 	tail, crash := out.last()
 	e.Stderr = tail
-	if state == nil {
+	if state == nil { // a debugger holds what is left of it
+		if killed {
+			e.Signal, e.ByHost = syscall.SIGKILL.String(), true
+		}
 		return e
 	}
 	e.Code = state.ExitCode()

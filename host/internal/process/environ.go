@@ -3,6 +3,8 @@ package process
 import (
 	"os"
 	"strings"
+
+	"github.com/taskhost/taskhost/sdk/wire"
 )
 
 // allowed are the variables of the host's environment that a plugin gets.
@@ -17,7 +19,7 @@ const MarkEnv = "TASKHOST_PROCESS"
 // the host's environment gets through.
 func environ(names []string, configured map[string]string, needed []string) []string {
 	env := make([]string, 0, len(names)+len(configured)+len(needed))
-	taken := map[string]bool{}
+	taken := map[string]bool{wire.DebuggerEnv: true} // a configuration cannot make a process wait for ever
 	for _, kv := range needed {
 		name, _, _ := strings.Cut(kv, "=")
 		taken[name] = true

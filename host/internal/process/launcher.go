@@ -36,6 +36,8 @@ type Config struct {
 	HostEnv []string
 	// Cgroup is a cgroup (version 2) below which processes get theirs; "" is the one that was delegated to the host.
 	Cgroup string
+	// Env are variables, NAME=value, that every plugin gets; a configuration cannot change them.
+	Env []string
 	// Log takes what concerns the host's operator; nil is silence.
 	Log hclog.Logger
 }
@@ -230,7 +232,7 @@ func (l *Launcher) shake(ctx context.Context, p *Process) (string, error) {
 		Logger:              hclog.NewNullLogger(),
 		PluginLogBufferSize: 16,
 		// Our own limit ends the wait, so that a cancelled launch ends the same way.
-		StartTimeout:     24 * time.Hour,
+		StartTimeout:     p.spec.Timeout + time.Hour,
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.slot.dir},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, dir string) (runner.Runner, error) {
 			p.dir = dir

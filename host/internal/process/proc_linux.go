@@ -3,6 +3,8 @@ package process
 import (
 	"bytes"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -82,6 +84,27 @@ func parseStat(pid int, line []byte) (entry, bool) {
 		pid: pid, parent: number(parent), group: number(group), session: number(session), start: began,
 		zombie: fields[state][0] == 'Z' || fields[state][0] == 'X',
 	}, true
+}
+
+// heldDead reports whether a process is dead to all but its tracer: it is traced, and none of its threads lives.
+func heldDead(pid int) bool {
+	threads, err := filepath.Glob(procPath(pid, "task/*/stat"))
+	if err != nil || len(threads) == 0 || !traced(pid) {
+		return false
+	}
+	return !slices.ContainsFunc(threads, func(path string) bool {
+		line, err := os.ReadFile(path)
+		e, ok := parseStat(pid, line)
+		return err == nil && ok && !e.zombie // one that is gone is dead
+	})
+}
+
+// traced reports whether a process traces this one.
+func traced(pid int) bool {
+	status, err := os.ReadFile(procPath(pid, "status"))
+	_, rest, found := bytes.Cut(status, []byte("\nTracerPid:"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	return err == nil && found && string(bytes.TrimSpace(line)) != "0"
 }
 
 func procPath(pid int, file string) string {

@@ -90,11 +90,15 @@ func (p *Process) start(handshake []string) error {
 	defer l.starting.Done()
 	cmd := exec.Command(p.spec.Path)
 	cmd.Dir = p.dir
-	needed := make([]string, 0, len(handshake)+2)
+	needed := make([]string, 0, len(handshake)+len(l.cfg.Env)+4)
 	for _, kv := range handshake {
 		if !hasName(kv, plugin.EnvUnixSocketDir) {
 			needed = append(needed, kv)
 		}
+	}
+	needed = append(needed, l.cfg.Env...)
+	if p.spec.Debug {
+		needed = append(needed, wire.DebuggerEnv+"=1")
 	}
 	cmd.Env = environ(l.cfg.HostEnv, p.spec.Env, append(needed,
 		plugin.EnvUnixSocketDir+"=.", // relative to its working directory, whatever the length of its path

@@ -51,10 +51,10 @@ func (l *Launcher) Close() {
 	<-l.done
 }
 
-// Launch is that of the inner launcher, whose process it returns as it is.
+// Launch is that of the inner launcher, whose process it returns as it is. One that a debugger holds is not asked.
 func (l *Launcher) Launch(ctx context.Context, spec task.LaunchSpec) (task.Process, error) {
 	p, err := l.inner.Launch(ctx, spec)
-	if err == nil {
+	if err == nil && !spec.Debug { // one that a debugger holds does not answer, and nobody wonders
 		l.mu.Lock()
 		l.live[p] = &pulse{task: spec.Task}
 		l.mu.Unlock()

@@ -157,3 +157,21 @@ func TestAFailedLaunchIsNotAskedAfter(t *testing.T) {
 		t.Errorf("error %v, %d remembered", err, len(l.live))
 	}
 }
+
+func TestAProcessThatADebuggerHoldsIsNotAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner, said := &deafLauncher{}, &log{}
+		l := New(inner, hclog.New(&hclog.LoggerOptions{Output: said}))
+		defer l.Close()
+		for _, debug := range []bool{true, false} {
+			if _, err := l.Launch(t.Context(), task.LaunchSpec{Task: "t", Debug: debug}); err != nil {
+				t.Fatal(err)
+			}
+			inner.all[len(inner.all)-1].set(true, nil)
+		}
+		later(1)
+		if got := pids(l); !slices.Equal(got, []int{inner.all[1].Info().PID}) {
+			t.Errorf("unresponsive: %v; the first is under a debugger", got)
+		}
+	})
+}

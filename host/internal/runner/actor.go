@@ -112,12 +112,7 @@ func (a *actor) run() {
 // start brings the process up to where it can take a run. When it fails, nothing of the
 // process is left.
 func (a *actor) start() (task.Process, error) {
-	if !a.r.gate.enter(a.starting, a.ticket) {
-		return nil, a.stopped(nil)
-	}
-	began := time.Now()
-	p, err := a.launch()
-	a.r.gate.leave()
+	began, p, err := a.launchInTurn()
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +146,19 @@ func (a *actor) start() (task.Process, error) {
 	return p, nil
 }
 
+// launchInTurn launches the process when its turn has come. One that waits for a debugger waits in nobody's way.
+func (a *actor) launchInTurn() (began time.Time, p task.Process, err error) {
+	if !a.def.Debug {
+		if !a.r.gate.enter(a.starting, a.ticket) {
+			return began, nil, a.stopped(nil)
+		}
+		defer a.r.gate.leave()
+	}
+	began = time.Now()
+	p, err = a.launch()
+	return began, p, err
+}
+
 func (a *actor) startTimeout() time.Duration {
 	if a.def.StartTimeout > 0 {
 		return a.def.StartTimeout
@@ -181,6 +189,7 @@ func (a *actor) launch() (task.Process, error) {
 		Drain:   min(a.def.Stop.Drain, drainAlone),
 		Log:     a.sink,
 		Share:   a.share(),
+		Debug:   a.def.Debug,
 	})
 	if err != nil {
 		if _, typed := errors.AsType[*task.LaunchError](err); !typed {

@@ -145,20 +145,21 @@ func (r *Runner) StartRun(id task.ProcessID, start task.RunStart) {
 
 // Drain closes Stopping for the run. See task.Engine.
 func (r *Runner) Drain(id task.ProcessID, run string, deadline time.Duration, reason string) {
-	r.control(id, run, "drain", func(ctx context.Context, p task.Process) error {
+	r.control(id, run, "drain", deadline, func(ctx context.Context, p task.Process) error {
 		return p.Drain(ctx, run, deadline, reason)
 	})
 }
 
 // Cancel ends the context of the run. See task.Engine.
 func (r *Runner) Cancel(id task.ProcessID, run string, cause task.CancelCause, deadline time.Duration) {
-	r.control(id, run, "cancel", func(ctx context.Context, p task.Process) error {
+	r.control(id, run, "cancel", deadline, func(ctx context.Context, p task.Process) error {
 		return p.Cancel(ctx, run, cause, deadline)
 	})
 }
 
-// control asks a process to do something about its run, without waiting for it here.
-func (r *Runner) control(id task.ProcessID, run, step string, ask func(context.Context, task.Process) error) {
+// control asks a process to do something about its run, without waiting for it here. A process that stands still for a
+// while, as under a debugger, learns of it when it goes on, as long as the stage lasts.
+func (r *Runner) control(id task.ProcessID, run, step string, stage time.Duration, ask func(context.Context, task.Process) error) {
 	a := r.find(id)
 	if a == nil {
 		return
@@ -176,8 +177,14 @@ func (r *Runner) control(id task.ProcessID, run, step string, ask func(context.C
 			return
 		case <-time.After(enteredTime):
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), controlTime)
+		ctx, cancel := context.WithTimeout(context.Background(), max(controlTime, stage))
 		defer cancel()
+		if !a.def.Debug {
+			late := time.AfterFunc(controlTime, func() {
+				a.log.Warn("process does not take note of the stop yet", "stage", step, "run", run)
+			})
+			defer late.Stop()
+		}
 		if err := ask(ctx, p); err != nil {
 			a.log.Warn("process does not take note of the stop", "stage", step, "run", run, "err", err)
 		}
@@ -195,9 +202,13 @@ func (r *Runner) Close(id task.ProcessID) {
 		return
 	}
 	r.spawn(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+		limit := closeTime
+		if a.def.Debug {
+			limit = task.Unbounded
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
-		if err := p.Drain(ctx, "", closeTime, "the process is not needed any more"); err != nil {
+		if err := p.Drain(ctx, "", limit, "the process is not needed any more"); err != nil {
 			a.log.Debug("process does not close what it holds open", "err", err)
 			p.Kill()
 			return

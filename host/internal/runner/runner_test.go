@@ -202,7 +202,7 @@ func TestAFailedStartLeavesNothingAndSaysWhy(t *testing.T) {
 func TestAKillOrCloseEndsAStartAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, plugin := range map[string]hosttest.Plugin{
-		"launching":   {LaunchTime: time.Hour},
+		"launching":   {LaunchTime: time.Second},
 		"configuring": {ConfigureTime: time.Hour},
 	} {
 		for end, f := range map[string]func(*house){"kill": func(h *house) { h.Kill(1) }, "close": func(h *house) { h.Close(1) }} {
@@ -348,6 +348,53 @@ func TestAStuckProcessHoldsUpNothingAndIsKilled(t *testing.T) {
 		next[task.ProcessGone](h)
 		if d := time.Since(closing); d != closeTime {
 			t.Errorf("closing took %s", d)
+		}
+	})
+}
+
+func TestAProcessUnderADebuggerMayTakeItsTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, Config{MaxLaunches: 1}, hosttest.Plugin{})
+		h.launcher.Plugin = func(spec task.LaunchSpec) hosttest.Plugin { return hosttest.Plugin{Stuck: true} }
+		defer h.Shutdown()
+		def := definition()
+		d := def.ForDebugger()
+		h.Launch(1, &d)
+		next[task.ProcessReady](h)
+		h.Close(1)
+		<-time.After(24 * time.Hour)
+		if p := h.find(1); p == nil {
+			t.Error("it was ended while it closed what it holds open")
+		}
+		h.Kill(1)
+		next[task.ProcessGone](h)
+	})
+}
+
+func TestAProcessThatWaitsForADebuggerKeepsNoOtherFromStarting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, Config{MaxLaunches: 1}, hosttest.Plugin{})
+		h.launcher.Plugin = func(spec task.LaunchSpec) hosttest.Plugin {
+			if spec.Debug {
+				return hosttest.Plugin{LaunchTime: time.Second}
+			}
+			return hosttest.Plugin{}
+		}
+		defer h.Shutdown()
+		def := definition()
+		d := def.ForDebugger()
+		h.Launch(1, &d)
+		h.Launch(2, &d)
+		h.Launch(3, def)
+		if r := next[task.ProcessReady](h); r.ID != 3 {
+			t.Errorf("process %d is ready first", r.ID)
+		}
+		next[task.ProcessReady](h)
+		next[task.ProcessReady](h)
+		if n := h.launcher.MostLaunching(); n < 2 {
+			t.Errorf("%d waited for a debugger at a time", n)
 		}
 	})
 }

@@ -227,7 +227,9 @@ func (st *state) endProcess(p *process, kill bool, now time.Time) bool {
 	}
 	p.phase, p.tainted = procClosing, true
 	p.info.State = p.phase.text()
-	p.deadline = now.Add(closeBound)
+	if !st.def.Debug {
+		p.deadline = now.Add(closeBound)
+	}
 	st.dirty = true
 	st.do(closeEffect{p.id})
 	return true

@@ -107,6 +107,8 @@ var Attributes = []Attribute{
 	{"stop.cancel", "Stop.Cancel", ClassLive, "", "a stop that has begun goes on as it began"},
 	{"on_interrupt", "OnInterrupt", ClassLive, "", ""},
 
+	{"", "Debug", ClassRestart, "", ""}, // of a whole host: taskhost dev -attach
+
 	{"groups", "Groups", ClassNextRun, ClassRestart, ""},
 	{"depends_on", "DependsOn", ClassLive, "", "at the next start"},
 	{"alarm.failing", "Alarm.Failing", ClassLive, "", ""},

@@ -56,6 +56,9 @@ type Definition struct {
 	Stop        Ladder        `json:"stop"`
 	OnInterrupt OnInterrupt   `json:"on_interrupt"`
 
+	// Debug says that a person holds its processes with a debugger; see ForDebugger.
+	Debug bool `json:"-"`
+
 	Groups    []string     `json:"groups,omitempty"`
 	DependsOn []Dependency `json:"depends_on,omitempty"`
 	Keep      Keep         `json:"keep"`

@@ -31,6 +31,7 @@ type LaunchSpec struct {
 	Drain   time.Duration // how long the plugin may drain when the host is gone
 	Log     LogSink
 	Share   *Share // nil: the process serves this task alone
+	Debug   bool   // the process waits for a debugger before it shakes hands, and need not answer
 }
 
 // Share says that a task may share its process with the other instances of its block.

@@ -109,10 +109,11 @@ func (r *reader) set(name, value string) {
 		r.mailFrom(value)
 	case "CRON_TZ":
 		if _, err := schedule.LoadZone(value); err != nil {
-			r.broken("CRON_TZ: %v", err)
+			r.found.Note(r.at(), imports.Broken, "CRON_TZ: %v; the line is left out, and what follows keeps the zone before it", err)
 			return
 		}
 		r.zone = value
+		r.found.Note(imports.Place{File: r.file.Name}, imports.Differs, "CRON_TZ: cronie heeds it; a cron that does not, as Debian's, has worked in the machine's zone so far")
 	case "RANDOM_DELAY", "CONTENT_TYPE", "CONTENT_TRANSFER_ENCODING", "CRONDARGS":
 		r.found.Note(r.at(), imports.Skipped, "%s has no equivalent; periodic { jitter = … } spreads runs", name)
 	default:

@@ -1,6 +1,7 @@
 package crontab_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -107,5 +108,26 @@ func TestANameThatIsTakenIsChangedAndSaid(t *testing.T) {
 	}
 	if said != 2 {
 		t.Errorf("it was said %d times: %v", said, f.Notes)
+	}
+}
+
+func TestCornersOfTheAccountColumn(t *testing.T) {
+	t.Parallel()
+	read := func(column crontab.UserColumn, text string) *imports.Found {
+		return crontab.Read([]imports.File{{Name: "tab", Text: text}}, crontab.Options{UserColumn: column, Account: func(name string) bool { return name == "root" }})
+	}
+	f := read(crontab.Yes, "@every_minute www:web /bin/a\n5 5 * * * \"quoted user\" /bin/b\n")
+	if len(f.Tasks) != 1 || f.Tasks[0].Get("user") != `"www"` || f.Tasks[0].Get("group") != `"web"` || f.Tasks[0].Get("periodic.cron") != `"* * * * *"` {
+		t.Errorf("tasks %+v", f.Tasks)
+	}
+	if !slices.ContainsFunc(f.Notes, func(n imports.Note) bool { return n.Line == 2 && n.Kind == imports.Broken }) {
+		t.Errorf("a user that cannot be is passed over: %v", f.Notes)
+	}
+	f = read(crontab.Auto, "0 1 * * * root /bin/a\n0 2 * * * /bin/b\n")
+	if len(f.Tasks) != 2 || f.Tasks[0].Get("user") != "" {
+		t.Errorf("tasks %+v", f.Tasks)
+	}
+	if !slices.ContainsFunc(f.Notes, func(n imports.Note) bool { return n.Line == 1 && strings.Contains(n.Text, "-user-column yes") }) {
+		t.Errorf("what looks like an account is passed over: %v", f.Notes)
 	}
 }

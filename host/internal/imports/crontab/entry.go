@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +19,7 @@ func (r *reader) entry(line string) {
 	line = strings.TrimPrefix(line, "-") // SUSE's "do not log this"
 	when, rest := cutWords(line, map[bool]int{true: 1, false: 5}[strings.HasPrefix(line, "@")])
 	text := strings.Join(when, " ")
-	if strings.HasPrefix(text, "@every") { // as in cron of Go, with the length in a word of its own
+	if text == "@every" { // as in cron of Go, with the length in a word of its own
 		var length []string
 		length, rest = cutWords(rest, 1)
 		text = strings.Join(append(when, length...), " ")
@@ -28,15 +29,9 @@ func (r *reader) entry(line string) {
 		r.broken("%v", err)
 		return
 	}
-	user := ""
-	if r.users {
-		var words []string
-		words, rest = cutWords(rest, 1)
-		if len(words) == 0 {
-			r.broken("there is no account and no command behind %q", text)
-			return
-		}
-		user = words[0]
+	user, rest, ok := r.account(text, rest)
+	if !ok {
+		return
 	}
 	options, rest := leadingOptions(rest)
 	command, input, hasInput := splitInput(rest)
@@ -45,6 +40,27 @@ func (r *reader) entry(line string) {
 		return
 	}
 	r.task(slot, user, command, input, hasInput, options)
+}
+
+var accountName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*(:[A-Za-z_][A-Za-z0-9_.-]*)?$`)
+
+// account takes the account off what stands behind the time, where there is a column for it.
+func (r *reader) account(when, rest string) (user, command string, ok bool) {
+	words, after := cutWords(rest, 1)
+	switch {
+	case !r.users:
+		if strings.HasPrefix(after, "/") && r.opts.Account != nil && r.opts.Account(words[0]) {
+			r.found.Note(r.at(), imports.Differs, "%s is an account, too: if this file has a column for it, say -user-column yes", words[0])
+		}
+		return "", rest, true
+	case len(words) == 0:
+		r.broken("there is no account and no command behind %q", when)
+		return "", "", false
+	case !accountName.MatchString(words[0]):
+		r.broken("%s cannot be the name of an account; -user-column no says that there is no column for it", words[0])
+		return "", "", false
+	}
+	return words[0], after, true
 }
 
 // cutWords takes up to n words off the front.
@@ -145,7 +161,11 @@ func (r *reader) task(d due, user, command, input string, hasInput bool, options
 	t.Comments, r.comments = imports.TrimBlank(r.comments), nil
 	t.Set("plugin", imports.String("exec"))
 	if user != "" {
+		user, group, grouped := strings.Cut(user, ":") // as FreeBSD has it
 		t.Set("user", imports.String(user))
+		if grouped {
+			t.Set("group", imports.String(group))
+		}
 	}
 	r.when(t, d, command)
 	shell := r.environment(t)

@@ -33,6 +33,9 @@ func parse(file imports.File) (*yaml.Node, error) {
 	case ".json":
 		text = withoutComments(text)
 	}
+	if inspected.MatchString(text) {
+		text = doubleQuoted(references.ReplaceAllString(text, ""))
+	}
 	var root yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &root); err != nil {
 		line, what := parserLine(err)
@@ -53,6 +56,39 @@ func parse(file imports.File) (*yaml.Node, error) {
 		}
 	}
 	return root.Content[0], nil
+}
+
+var (
+	inspected  = regexp.MustCompile(`(?m)[{,\s]pm_exec_path: `) // what pm2 prettylist prints: objects as JavaScript shows them
+	references = regexp.MustCompile(`<ref \*\d+> `)
+)
+
+// doubleQuoted writes the texts of JavaScript as YAML reads them: in double quotes, with the same escapes.
+func doubleQuoted(text string) string {
+	var b strings.Builder
+	quote := byte(0)
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case quote == 0 && (c == '\'' || c == '"' || c == '`'):
+			quote = c
+			b.WriteByte('"')
+		case quote != 0 && c == quote:
+			quote = 0
+			b.WriteByte('"')
+		case quote != 0 && c == '\\' && i+1 < len(text):
+			i++
+			if text[i] != '\'' && text[i] != '`' {
+				b.WriteByte(c)
+			}
+			b.WriteByte(text[i])
+		case quote != 0 && c == '"':
+			b.WriteString(`\"`)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // lineError is what is wrong in a line; 0 is the file as a whole.
@@ -105,6 +141,7 @@ func literal(text string) (string, error) {
 	}, text[:at[1]])
 	// YAML wants a blank behind a colon, and takes tabs for nothing that may stand at a beginning.
 	body := strings.TrimRight(strings.TrimRight(strings.ReplaceAll(text[at[1]:], "\t", " "), " \n\r"), ";")
+	body = doubleQuoted(body)
 	return head + bareKey.ReplaceAllString(body, "$1$2: "), nil
 }
 

@@ -27,13 +27,13 @@ func Read(files []imports.File) *imports.Found {
 			f.Note(at, imports.Broken, "%v; the file is left out", err)
 			continue
 		}
+		r := &reader{found: f, file: file.Name}
 		for _, n := range apps(root) {
-			a := &app{found: f, file: file.Name, node: n, values: map[string]*yaml.Node{}}
 			if n.Kind != yaml.MappingNode {
-				f.Note(a.at(n), imports.Broken, "an app is an object, with script = …; it is left out")
+				f.Note(r.at(n), imports.Broken, "an app is an object, with script = …; it is left out")
 				continue
 			}
-			a.read()
+			r.app(n)
 		}
 	}
 	return f
@@ -57,17 +57,25 @@ func apps(root *yaml.Node) []*yaml.Node {
 	return []*yaml.Node{root}
 }
 
+// reader is at work on one file.
+type reader struct {
+	found *imports.Found
+	file  string
+	seen  []*app // of processes: pm2 lists each of an app's own
+}
+
+func (r *reader) at(n *yaml.Node) imports.Place { return imports.Place{File: r.file, Line: n.Line} }
+
 // app is one app of an ecosystem file.
 type app struct {
-	found  *imports.Found
-	file   string
+	*reader
 	node   *yaml.Node
 	keys   []string
 	values map[string]*yaml.Node
 	task   *imports.Task
-}
 
-func (a *app) at(n *yaml.Node) imports.Place { return imports.Place{File: a.file, Line: n.Line} }
+	processes int // that pm2 lists beside this one
+}
 
 // aliases are other names of the same settings.
 var aliases = map[string]string{
@@ -75,20 +83,34 @@ var aliases = map[string]string{
 	"cron": "cron_restart", "exec": "script", "max_memory": "max_memory_restart", "log": "log_file", "out": "out_file", "output": "out_file", "error": "error_file", "err_file": "error_file",
 }
 
-func (a *app) read() {
-	for i := 0; i+1 < len(a.node.Content); i += 2 {
-		key := a.node.Content[i].Value
-		if alias, ok := aliases[key]; ok {
-			key = alias
-		}
-		a.keys = append(a.keys, key)
-		a.values[key] = a.node.Content[i+1]
+// app reads one app, or one process of one.
+func (r *reader) app(n *yaml.Node) {
+	a := &app{reader: r, node: n, values: map[string]*yaml.Node{}}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		a.take(n.Content[i].Value, n.Content[i+1])
 	}
-	switch {
-	case a.values["pm2_env"] != nil:
-		a.found.Note(a.at(a.node), imports.Broken, "this is what pm2 jlist says of a process, its whole environment with it; import the ecosystem file (pm2 ecosystem, or pm2 save and its source)")
-		return
-	case a.text("script") == "":
+	if a.isProcess() {
+		if !r.first(a.ofProcess()) {
+			return
+		}
+		a.ownEnvironment()
+	}
+	a.read()
+}
+
+// take notes a setting under its usual name.
+func (a *app) take(key string, value *yaml.Node) {
+	if alias, ok := aliases[key]; ok {
+		key = alias
+	}
+	if _, again := a.values[key]; !again {
+		a.keys = append(a.keys, key)
+	}
+	a.values[key] = value
+}
+
+func (a *app) read() {
+	if a.text("script") == "" {
 		a.found.Note(a.at(a.node), imports.Broken, "the app %q has no script; it is left out", a.text("name"))
 		return
 	}

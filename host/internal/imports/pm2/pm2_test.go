@@ -35,3 +35,19 @@ func TestAnObjectOfJavaScriptIsRead(t *testing.T) {
 		t.Errorf("it stands in line %d", f.Tasks[0].At.Line)
 	}
 }
+
+func TestEachProcessThatPM2ListsBeyondItsNumberIsAnInstance(t *testing.T) {
+	t.Parallel()
+	process := `{"name":"web","pm2_env":{"pm_exec_path":"/srv/my app/x.js","exec_interpreter":"node","instances":1,"args":["a"],"env":{"NODE_APP_INSTANCE":"0","web":{},"A":"b"}}}`
+	other := strings.Replace(process, `"a"`, `"other"`, 1)
+	f := pm2.Read([]imports.File{{Name: "stdin", Text: "[" + strings.Join([]string{process, process, other, process}, ",") + "]"}})
+	if len(f.Tasks) != 2 || f.Tasks[0].Get("instances") != "3" || f.Tasks[1].Get("instances") != "" {
+		t.Fatalf("tasks %+v, notes %v", f.Tasks, f.Notes)
+	}
+	if got := f.Tasks[0].Get("config.command"); got != `["node", "/srv/my app/x.js", "a"]` {
+		t.Errorf("command %s", got)
+	}
+	if got := f.Tasks[0].Get("env"); !strings.Contains(string(got), `A = "b"`) || strings.Contains(string(got), "NODE_APP") {
+		t.Errorf("env %s", got)
+	}
+}

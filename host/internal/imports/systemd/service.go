@@ -14,7 +14,7 @@ func (r *reader) commands(u *unit, key string) (out []command, ok bool) {
 	for _, s := range u.all("Service", key) {
 		all, err := parseCommand(s.value)
 		if err != nil {
-			r.found.Note(u.at(s.line), imports.Broken, "%s: %v; the unit is left out", key, err)
+			r.found.Note(s.at(), imports.Broken, "%s: %v; the unit is left out", key, err)
 			return nil, false
 		}
 		out = append(out, all...)
@@ -37,13 +37,13 @@ func (r *reader) environment(s *service, user string) {
 	for _, x := range s.unit.all("Service", "Environment") {
 		words, err := splitWords(x.value)
 		if err != nil {
-			r.found.Note(s.unit.at(x.line), imports.Broken, "Environment: %v; the line is left out", err)
+			r.found.Note(x.at(), imports.Broken, "Environment: %v; the line is left out", err)
 			continue
 		}
 		for _, w := range words {
 			name, value, ok := strings.Cut(w.text, "=")
 			if !ok || !imports.ValidEnv(name) {
-				r.found.Note(s.unit.at(x.line), imports.Broken, "Environment: %q sets no variable; it is left out", clip(w.text))
+				r.found.Note(x.at(), imports.Broken, "Environment: %q sets no variable; it is left out", clip(w.text))
 				continue
 			}
 			env = env.With(name, r.specified(s, user, value))
@@ -58,13 +58,13 @@ func (r *reader) environment(s *service, user string) {
 		name = r.specified(s, user, name)
 		switch {
 		case strings.ContainsAny(name, "*?["):
-			r.found.Note(s.unit.at(x.line), imports.Skipped, "EnvironmentFile=%s: name each file in config { env_from }", x.value)
+			r.found.Note(x.at(), imports.Skipped, "EnvironmentFile=%s: name each file in config { env_from }", x.value)
 			continue
 		case optional && r.opts.Exists != nil && !r.opts.Exists(name):
-			r.found.Note(s.unit.at(x.line), imports.Differs, "%s is not there and is left out: a file in config { env_from } has to be there", name)
+			r.found.Note(x.at(), imports.Differs, "%s is not there and is left out: a file in config { env_from } has to be there", name)
 			continue
 		case optional:
-			r.found.Note(s.unit.at(x.line), imports.Differs, "%s has to be there: config { env_from } does not pass over a missing file", name)
+			r.found.Note(x.at(), imports.Differs, "%s has to be there: config { env_from } does not pass over a missing file", name)
 		}
 		files = append(files, name)
 	}
@@ -83,7 +83,7 @@ func (r *reader) program(s *service, user string, main []command) {
 	}
 	for _, key := range []string{"ExecStartPost", "ExecStop", "ExecStopPost", "ExecReload", "ExecReloadPost"} {
 		if x, ok := u.one("Service", key); ok {
-			r.found.Note(u.at(x.line), imports.Skipped, "%s has no equivalent; %s", key, execRemedy[key])
+			r.found.Note(x.at(), imports.Skipped, "%s has no equivalent; %s", key, execRemedy[key])
 		}
 	}
 	all := slices.Concat(conditions, before, main)
@@ -143,7 +143,7 @@ func (r *reader) process(s *service, user string) {
 	if dir, ok := u.one("Service", "WorkingDirectory"); ok {
 		path := r.specified(s, user, strings.TrimPrefix(dir.value, "-"))
 		if path == "~" {
-			r.found.Note(u.at(dir.line), imports.Skipped, "WorkingDirectory=~: write the path of the home directory into config { dir }")
+			r.found.Note(dir.at(), imports.Skipped, "WorkingDirectory=~: write the path of the home directory into config { dir }")
 		} else {
 			t.Set("config.dir", imports.String(path))
 		}
@@ -156,7 +156,7 @@ func (r *reader) process(s *service, user string) {
 		if knownSignals[name] {
 			t.Set("config.stop_signal", imports.String(name))
 		} else {
-			r.found.Note(u.at(sig.line), imports.Skipped, "KillSignal=%s has no equivalent; TERM is sent", sig.value)
+			r.found.Note(sig.at(), imports.Skipped, "KillSignal=%s has no equivalent; TERM is sent", sig.value)
 		}
 	}
 	r.exits(s)
@@ -173,7 +173,7 @@ func (r *reader) process(s *service, user string) {
 		t.Set("timeout", imports.Duration(d))
 	}
 	if x, ok := u.one("Unit", "OnFailure"); ok {
-		r.found.Note(u.at(x.line), imports.Differs, "OnFailure=%s: a notify block tells of failures, a task with after_run { outcome = [\"failed\"] } acts on them", x.value)
+		r.found.Note(x.at(), imports.Differs, "OnFailure=%s: a notify block tells of failures, a task with after_run { outcome = [\"failed\"] } acts on them", x.value)
 	}
 }
 
@@ -187,7 +187,7 @@ func (r *reader) length(s *service, key string) (time.Duration, bool) {
 	}
 	d, infinite, err := parseLength(x.value)
 	if err != nil {
-		r.found.Note(s.unit.at(x.line), imports.Broken, "%s: %v; it is left out", key, err)
+		r.found.Note(x.at(), imports.Broken, "%s: %v; it is left out", key, err)
 		return 0, false
 	}
 	return d, !infinite
@@ -205,7 +205,7 @@ func (r *reader) exits(s *service) {
 			n, err := strconv.Atoi(w)
 			if err != nil || n < 0 || n > 255 {
 				x, _ := s.unit.one("Service", key)
-				r.found.Note(s.unit.at(x.line), imports.Skipped, "%s: %q is no number of an exit code", key, w)
+				r.found.Note(x.at(), imports.Skipped, "%s: %q is no number of an exit code", key, w)
 				continue
 			}
 			if !slices.Contains(codes, n) {
@@ -230,10 +230,10 @@ func (r *reader) restart(s *service) {
 		policy = "on_failure"
 	case "on-abnormal", "on-abort", "on-watchdog":
 		policy = "on_failure"
-		r.found.Note(u.at(x.line), imports.Differs, "Restart=%s: it is restarted after every failure, exit codes other than 0 included", x.value)
+		r.found.Note(x.at(), imports.Differs, "Restart=%s: it is restarted after every failure, exit codes other than 0 included", x.value)
 	case "on-success":
 		policy = "always"
-		r.found.Note(u.at(x.line), imports.Differs, "Restart=on-success: it is restarted after failures, too")
+		r.found.Note(x.at(), imports.Differs, "Restart=on-success: it is restarted after failures, too")
 	}
 	if policy != "on_failure" {
 		t.Set("continuous.restart.policy", imports.String(policy))
@@ -283,7 +283,7 @@ func (r *reader) limits(s *service) {
 		n, ok := parseSize(text)
 		switch {
 		case !ok || n > 0 && n < least:
-			r.found.Note(u.at(x.line), imports.Skipped, "%s=%s cannot be a bound in limits { %s }", key, x.value, attr)
+			r.found.Note(x.at(), imports.Skipped, "%s=%s cannot be a bound in limits { %s }", key, x.value, attr)
 		case n > 0:
 			t.Set("limits."+attr, value(n))
 		}
@@ -296,7 +296,7 @@ func (r *reader) limits(s *service) {
 	if x, ok := u.one("Service", "CPUQuota"); ok {
 		percent, err := strconv.ParseFloat(strings.TrimSuffix(x.value, "%"), 64)
 		if err != nil || percent <= 0 {
-			r.found.Note(u.at(x.line), imports.Broken, "CPUQuota=%s is no percentage; it is left out", x.value)
+			r.found.Note(x.at(), imports.Broken, "CPUQuota=%s is no percentage; it is left out", x.value)
 			return
 		}
 		t.Set("limits.cpu", imports.Number(percent/100))

@@ -1,7 +1,7 @@
 package systemd
 
 import (
-	"path/filepath"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,23 +14,10 @@ type Options struct {
 	Exists func(path string) bool // reports whether a file is there; nil takes everything for there
 }
 
-// Read reads units. Those that start nothing, such as targets and mounts, are passed over with a note.
+// Read reads units, with their drop-ins. Those that start nothing, such as targets and mounts, are passed over with a note.
 func Read(files []imports.File, o Options) *imports.Found {
 	r := &reader{found: &imports.Found{}, opts: o, tasks: map[string]*service{}}
-	var services, timers []*unit
-	for _, file := range files {
-		name := filepath.Base(file.Name)
-		switch ext := filepath.Ext(name); {
-		case ext != ".service" && ext != ".timer":
-			r.found.Note(imports.Place{File: file.Name}, imports.Skipped, "%s", otherUnit(ext))
-		case strings.HasSuffix(strings.TrimSuffix(name, ext), "@"):
-			r.found.Note(imports.Place{File: file.Name}, imports.Skipped, "it is a template: import it under the name of each instance, such as %s", strings.Replace(name, "@", "@NAME", 1))
-		case ext == ".service":
-			services = append(services, parseUnit(file, r.found))
-		default:
-			timers = append(timers, parseUnit(file, r.found))
-		}
-	}
+	services, timers := r.units(files)
 	for _, s := range services {
 		r.service(s, timersOf(s, timers))
 	}
@@ -57,7 +44,7 @@ func otherUnit(ext string) string {
 	case ".target":
 		return "targets have no equivalent: depends_on orders tasks, labels group them"
 	case ".conf":
-		return "drop-ins are not read: put what they say into the unit (systemctl cat NAME shows both)"
+		return "a drop-in lies in a directory that is named after its unit, such as NAME.service.d"
 	}
 	return "only .service and .timer units start something that a task can be"
 }
@@ -65,6 +52,7 @@ func otherUnit(ext string) string {
 // target is the unit that a timer starts.
 func target(t *unit) string {
 	if name := t.text("Timer", "Unit"); name != "" {
+		name, _ = t.specify(name, "")
 		return name
 	}
 	return t.base() + ".service"
@@ -256,7 +244,7 @@ func confines(key string) bool {
 // dependencies let tasks wait for those that their units require and come after.
 func (r *reader) dependencies() {
 	waits := map[string][]string{}
-	for _, name := range sortedNames(r.tasks) {
+	for _, name := range sortedKeys(r.tasks) {
 		s := r.tasks[name]
 		needs := s.unit.words("Unit", "Requires", "Wants", "BindsTo", "Requisite")
 		var env imports.Env
@@ -278,14 +266,7 @@ func (r *reader) dependencies() {
 	}
 }
 
-func sortedNames(m map[string]*service) []string {
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // reaches reports whether from waits for to, perhaps over others.
 func reaches(waits map[string][]string, from, to string) bool {

@@ -64,20 +64,20 @@ func (r *reader) calendars(s *service, timer *unit) bool {
 		c, err := parseCalendar(x.value)
 		switch {
 		case err != nil:
-			r.found.Note(timer.at(x.line), imports.Skipped, "OnCalendar: %v; it is left out", err)
+			r.found.Note(x.at(), imports.Skipped, "OnCalendar: %v; it is left out", err)
 			continue
 		case c.every > 0 && len(timer.all("Timer", "OnCalendar")) == 1:
 			s.task.Set("periodic.every", imports.Duration(c.every))
 			s.task.Set("periodic.offset", imports.Duration(c.offset))
 			return true
 		case c.every > 0:
-			r.found.Note(timer.at(x.line), imports.Skipped, "OnCalendar=%s: seconds cannot stand beside another calendar; it is left out", x.value)
+			r.found.Note(x.at(), imports.Skipped, "OnCalendar=%s: seconds cannot stand beside another calendar; it is left out", x.value)
 			continue
 		case len(crons) > 0 && c.zone != zone:
-			r.found.Note(timer.at(x.line), imports.Skipped, "OnCalendar=%s has another zone than the one before it; it is left out", x.value)
+			r.found.Note(x.at(), imports.Skipped, "OnCalendar=%s has another zone than the one before it; it is left out", x.value)
 			continue
 		case c.dropped > 0:
-			r.found.Note(timer.at(x.line), imports.Differs, "OnCalendar=%s: a cron begins with the minute, %d seconds earlier", x.value, c.dropped)
+			r.found.Note(x.at(), imports.Differs, "OnCalendar=%s: a cron begins with the minute, %d seconds earlier", x.value, c.dropped)
 		}
 		crons, zone = append(crons, c.cron), c.zone
 	}
@@ -104,7 +104,7 @@ func (r *reader) spans(s *service, timer *unit) bool {
 	} else {
 		for _, key := range []string{"OnBootSec", "OnStartupSec", "OnActiveSec"} {
 			if x, ok := timer.one("Timer", key); ok {
-				r.found.Note(timer.at(x.line), imports.Skipped, "%s=%s alone: no task runs once, so long after the start", key, x.value)
+				r.found.Note(x.at(), imports.Skipped, "%s=%s alone: no task runs once, so long after the start", key, x.value)
 			}
 		}
 		return false
@@ -112,7 +112,7 @@ func (r *reader) spans(s *service, timer *unit) bool {
 	for _, key := range []string{"OnBootSec", "OnStartupSec", "OnActiveSec"} {
 		if x, ok := timer.one("Timer", key); ok {
 			t.Set("periodic.run_on_start", imports.Bool(true))
-			r.found.Note(timer.at(x.line), imports.Differs, "%s=%s: the first run is at the start of the host (run_on_start), not so long after it", key, x.value)
+			r.found.Note(x.at(), imports.Differs, "%s=%s: the first run is at the start of the host (run_on_start), not so long after it", key, x.value)
 		}
 	}
 	return true
@@ -126,7 +126,7 @@ func (r *reader) span(timer *unit, key string) (time.Duration, bool) {
 	}
 	d, infinite, err := parseLength(x.value)
 	if err != nil {
-		r.found.Note(timer.at(x.line), imports.Broken, "%s: %v; it is left out", key, err)
+		r.found.Note(x.at(), imports.Broken, "%s: %v; it is left out", key, err)
 		return 0, false
 	}
 	return d, !infinite

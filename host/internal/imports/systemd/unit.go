@@ -12,8 +12,11 @@ import (
 // setting is one `Key=value` of a unit.
 type setting struct {
 	section, key, value string
+	file                string // of the unit, or of a drop-in
 	line                int
 }
+
+func (s setting) at() imports.Place { return imports.Place{File: s.file, Line: s.line} }
 
 // unit is one unit file, taken apart.
 type unit struct {
@@ -31,16 +34,22 @@ func (u *unit) at(line int) imports.Place { return imports.Place{File: u.file, L
 // parseUnit takes a unit apart. A line that is none is noted, and the others count.
 func parseUnit(file imports.File, f *imports.Found) *unit {
 	u := &unit{file: file.Name, name: filepath.Base(file.Name), used: map[string]bool{}}
+	u.parse(file, f)
+	return u
+}
+
+// parse takes a file of the unit apart: the unit's own, or a drop-in, which goes behind what is there.
+func (u *unit) parse(file imports.File, f *imports.Found) {
 	section, pending, begin, number := "", "", 0, 0
 	for text := range strings.Lines(file.Text) {
 		number++
 		text = strings.Trim(text, " \t\r\n")
 		if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-			f.Note(u.at(number), imports.Broken, "this is no text in UTF-8; the line is left out")
+			f.Note(imports.Place{File: file.Name, Line: number}, imports.Broken, "this is no text in UTF-8; the line is left out")
 			continue
 		}
 		if text != "" && (text[0] == '#' || text[0] == ';') { // also within a continued line
-			if section == "" {
+			if section == "" && file.Name == u.file {
 				u.comments = append(u.comments, strings.TrimPrefix(strings.TrimLeft(text, "#;"), " "))
 			}
 			continue
@@ -53,16 +62,15 @@ func parseUnit(file imports.File, f *imports.Found) *unit {
 			continue
 		}
 		text, pending = strings.TrimSpace(pending+text), ""
-		section = u.line(section, text, begin, f)
+		section = u.line(section, text, imports.Place{File: file.Name, Line: begin}, f)
 	}
 	if pending != "" {
-		u.line(section, strings.TrimSpace(pending), begin, f)
+		u.line(section, strings.TrimSpace(pending), imports.Place{File: file.Name, Line: begin}, f)
 	}
-	return u
 }
 
 // line takes one whole line and returns the section that holds from here on.
-func (u *unit) line(section, text string, number int, f *imports.Found) string {
+func (u *unit) line(section, text string, at imports.Place, f *imports.Found) string {
 	if text == "" {
 		return section
 	}
@@ -73,11 +81,11 @@ func (u *unit) line(section, text string, number int, f *imports.Found) string {
 	key = strings.TrimSpace(key)
 	switch {
 	case !ok || key == "":
-		f.Note(u.at(number), imports.Broken, "%q is no Key=value; the line is left out", clip(text))
+		f.Note(at, imports.Broken, "%q is no Key=value; the line is left out", clip(text))
 	case section == "":
-		f.Note(u.at(number), imports.Broken, "%s stands before any [Section]; the line is left out", clip(key))
+		f.Note(at, imports.Broken, "%s stands before any [Section]; the line is left out", clip(key))
 	default:
-		u.settings = append(u.settings, setting{section, key, strings.TrimSpace(value), number})
+		u.settings = append(u.settings, setting{section, key, strings.TrimSpace(value), at.File, at.Line})
 	}
 	return section
 }
@@ -91,6 +99,9 @@ func clip(text string) string {
 	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
+// dependency are keys whose lists only grow.
+var dependency = setOf("After Before Wants Requires Requisite BindsTo PartOf Upholds Conflicts")
+
 // all are the settings of a key; an empty one forgets those before it.
 func (u *unit) all(section, key string) []setting {
 	u.used[section+"."+key] = true
@@ -98,6 +109,7 @@ func (u *unit) all(section, key string) []setting {
 	for _, s := range u.settings {
 		switch {
 		case s.section != section || s.key != key:
+		case s.value == "" && section == "Unit" && dependency[key]: // systemd never takes one back
 		case s.value == "":
 			out = nil
 		default:

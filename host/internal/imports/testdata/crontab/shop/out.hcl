@@ -126,6 +126,7 @@ notify "mail" {
 
 # What to know of this import, and what has no equivalent:
 #   shop.crontab:6: MAILTO: cron mails all output; the notify block mails when runs fail, and when they succeed again; output is in the task's log. Look at the server and the sender in it
+#   shop.crontab: CRON_TZ: cronie heeds it; a cron that does not, as Debian's, has worked in the machine's zone so far
 #   shop.crontab:16: @reboot: it runs at every start of the host, not only of the machine; if it is a daemon, restart { policy = "on_failure" } keeps it going
 #   shop.crontab:16: the command ends with &: what it leaves in the background is ended with it; leave the & out
 #   shop.crontab:21: cron "0 8 * * 61": day of week 61 is out of range 0-7; the line is left out

@@ -8,6 +8,8 @@ defaults {
   }
 }
 
+# From ecosystem.config.js.
+
 task "queue" {
   env = {
     NODE_ENV = "production"
@@ -37,10 +39,27 @@ task "static" {
   }
 }
 
+# From escapes.config.js.
+
+task "quotes" {
+  env = {
+    GREETING = "it's \"so\""
+    PATTERN  = "a\\d+"
+  }
+
+  continuous {}
+
+  config {
+    command     = ["node", "./it.js"]
+    stop_signal = "INT"
+  }
+}
+
 # What to know of this import, and what has no equivalent:
 #   computed.config.js: there is code before module.exports; let node evaluate it: node -p 'JSON.stringify(require("./computed.config.js"))' > ecosystem.json, then import that; the file is left out
 #   ecosystem.config.js:3: worker.js is a relative path: set config { dir } to where pm2 was started
 #   ecosystem.config.js:7: instances = max means one per processor: write the number into instances
 #   ecosystem.config.js:7: cluster mode: instances do not share a port, and NODE_APP_INSTANCE is not set; give each a port (for_each), or let the program fork
 #   ecosystem.config.js:6: watch: files are not watched; taskhost task restart does it by hand
+#   escapes.config.js:3: ./it.js is a relative path: set config { dir } to where pm2 was started
 #   expression.config.js:3: "process.env.TOKEN" is an expression; let node evaluate it: node -p 'JSON.stringify(require("./expression.config.js"))' > ecosystem.json, then import that; the file is left out

@@ -13,7 +13,6 @@ task "worker_mail" {
 # What to know of this import, and what has no equivalent:
 #   broken.service:1: stray stands before any [Section]; the line is left out
 #   broken.service:3: "this is no setting" is no Key=value; the line is left out
-#   worker@.service: it is a template: import it under the name of each instance, such as worker@NAME.service
 #   worker@mail.service:8: "EOF" is no Key=value; the line is left out
 #   broken.service:4: ExecStart: a quote is not closed; the unit is left out
 #   empty.service: it has no ExecStart, so that there is nothing to run
