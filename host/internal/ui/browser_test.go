@@ -121,12 +121,13 @@ func (b *browser) eval(expression string) string {
 	return out
 }
 
-// until waits for an expression to be true.
+// until waits for an expression to be true. One that throws is not true yet, and a promise is what comes of it.
 func (b *browser) until(what, expression string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, admintest.Bound)
 	defer cancel()
-	poll := chromedp.Poll[bool]("Boolean("+expression+")", chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(0))
+	whole := "(async () => { try { return Boolean(await (" + expression + ")); } catch { return false; } })()"
+	poll := chromedp.Poll[bool](whole, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(0))
 	if _, err := chromedp.Run(ctx, poll); err != nil {
 		b.t.Fatalf("%s: %v; the page shows:\n%s\n%v", what, err, b.text("body"), b.problems)
 	}
