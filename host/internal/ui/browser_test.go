@@ -1,3 +1,8 @@
+//go:build !race
+
+// The tests in Chromium are left out under the race detector: it looks at the host's code, which the tests of the API
+// and those of this package run under it, and would take minutes for the rest.
+
 package ui_test
 
 import (
@@ -12,6 +17,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -115,12 +121,13 @@ func (b *browser) eval(expression string) string {
 	return out
 }
 
-// until waits for an expression to be true.
+// until waits for an expression to be true. One that throws is not true yet, and a promise is what comes of it.
 func (b *browser) until(what, expression string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, admintest.Bound)
 	defer cancel()
-	poll := chromedp.Poll[bool]("Boolean("+expression+")", chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(0))
+	whole := "(async () => { try { return Boolean(await (" + expression + ")); } catch { return false; } })()"
+	poll := chromedp.Poll[bool](whole, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(0))
 	if _, err := chromedp.Run(ctx, poll); err != nil {
 		b.t.Fatalf("%s: %v; the page shows:\n%s\n%v", what, err, b.text("body"), b.problems)
 	}
@@ -146,7 +153,25 @@ func (b *browser) click(selector string) {
 func (b *browser) press(keys ...string) {
 	b.t.Helper()
 	for _, k := range keys {
-		b.do("press "+k, chromedp.KeyEvent(k))
+		b.strike(k, 0)
+	}
+}
+
+// strike sends keys as a keyboard does: what a listener prevents is not written either.
+func (b *browser) strike(keys string, modifiers chromedp.Modifier) {
+	b.t.Helper()
+	for _, r := range keys {
+		steps := kb.Encode(r)
+		if len(steps) == 3 { // down, character, up
+			steps[0].Text, steps[0].UnmodifiedText = steps[1].Text, steps[1].UnmodifiedText
+			steps = append(steps[:1], steps[2])
+		}
+		for _, step := range steps {
+			step.Modifiers |= int64(modifiers)
+			if _, err := chromedp.Call(b.ctx, input.DispatchKeyEvent, *step); err != nil {
+				b.t.Fatalf("press %q: %v", keys, err)
+			}
+		}
 	}
 }
 

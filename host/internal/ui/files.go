@@ -70,6 +70,7 @@ var media = map[string]string{
 	".css":  "text/css; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
 	".svg":  "image/svg+xml",
+	"":      "text/plain; charset=utf-8", // a licence
 }
 
 func newFile(name string, data []byte) *file {

@@ -1,3 +1,5 @@
+//go:build !race
+
 package ui_test
 
 import (
@@ -47,33 +49,6 @@ func TestATaskIsStoppedWithTheMouseAndTheHostSaysSo(t *testing.T) {
 	}
 	b.click("[data-task=clock] button")
 	b.sees("[data-task=clock] .c-state", "running")
-	b.clean()
-}
-
-func TestATaskIsRunAndStoppedWithTheKeyboardAlone(t *testing.T) {
-	p := startPlace(t, tasks)
-	b := newBrowser(t, 1280, 800)
-	b.login(p.url, p.token)
-	b.until("the rows are there", `document.querySelectorAll(".task-row").length === 3`)
-	b.press("j", "j")
-	b.until("greet has the focus", `document.activeElement.innerText === "greet"`)
-	b.press("r")
-	p.UntilRun("greet", "succeeded")
-	b.sees("[data-task=greet] .c-last", "succeeded")
-	b.press("k", "s")
-	b.until("the button has the focus", `document.activeElement.closest("dialog[open]")`)
-	b.press(kb.Enter)
-	p.UntilState("clock", "stopped")
-	b.sees("[data-task=clock] .c-state", "stopped")
-	b.until("the row has the focus again", `document.activeElement.innerText === "clock"`)
-	b.press(kb.Enter)
-	b.sees("h1", "clock")
-	b.press("?")
-	b.sees("dialog[open]", "next, previous row")
-	b.press(kb.Escape)
-	b.until("the sheet is gone", `!document.querySelector("dialog")`)
-	b.press(kb.Escape)
-	b.until("the overview is back", `document.querySelector(".tasks")`)
 	b.clean()
 }
 

@@ -1,108 +1,114 @@
-// Elements from values: h() describes them, patch() makes the document as described and touches only what differs.
-// All text becomes text nodes. No markup is ever parsed.
+// How this page uses preact: h() describes an element, patch() makes the document as described and touches only what
+// differs. Text becomes text nodes, no markup is ever parsed, and no link leads away from the host.
 
-const svg = "http://www.w3.org/2000/svg";
-const properties = new Set(["value", "checked", "disabled", "hidden", "selected", "indeterminate", "readOnly"]);
-const described = new WeakMap(); // element → what it was last made from
+import { Component, createElement, render } from "./vendor/preact/preact.js";
+
+const written = new Set(["input", "textarea"]); // what a person writes into
+const fields = new Map([["value", ""], ["checked", false]]); // and what is in them when nothing is said
+const special = new Set(["tick", "made", "foreign"]);
 const ticking = new Set();
+const begun = new WeakSet();
 
+// h describes an element. Beside attributes its props may have:
+//   key      by which it is found again among its siblings
+//   on       what to do at which event
+//   tick     its text, asked for now and each second, without anything around it being made again
+//   made     called with the element, once
+//   foreign  its children are somebody else's
 export function h(tag, props, ...kids) {
-  return { tag, key: props?.key, props: props ?? {}, kids: flat(kids) };
+  const attributes = {};
+  const field = written.has(tag);
+  let own = field ? {} : null;
+  for (const name in props) {
+    const value = props[name];
+    if (value === null || value === undefined) continue;
+    if (name === "on") for (const type in value) attributes[`on${type}`] = value[type];
+    else if (special.has(name) || (field && fields.has(name))) (own ??= {})[name] = value;
+    else attributes[allowed(name, value)] = value;
+  }
+  const inner = kids.length === 1 && Array.isArray(kids[0]) ? kids[0] : kids;
+  return own ? createElement(Owning, { key: attributes.key, tag, attributes, own, inner }) : createElement(tag, attributes, inner);
 }
 
 // lazy is made only when one of deps has changed since the last time.
-export const lazy = (key, deps, make) => ({ key, deps, make });
-
-const flat = (kids) => kids.flat(Infinity).filter((k) => k !== null && k !== undefined && k !== false && k !== "");
+export const lazy = (key, deps, make) => createElement(Lazy, { key, deps, make });
 
 export function patch(parent, kids) {
-  const wanted = flat([kids]);
-  const keys = new Set(wanted.map((k) => k.key));
-  const kept = new Map();
-  for (const node of [...parent.childNodes]) {
-    const key = described.get(node)?.key;
-    if (key === undefined) continue;
-    if (keys.has(key)) kept.set(key, node);
-    else node.remove();
-  }
-  let at = parent.firstChild;
-  for (const kid of wanted) {
-    const old = kid.key === undefined ? (at && described.get(at)?.key === undefined ? at : null) : kept.get(kid.key);
-    const node = fit(old, kid, parent);
-    if (node !== at) parent.insertBefore(node, at);
-    if (old && old !== node) {
-      old.remove();
-    }
-    at = node.nextSibling;
-  }
-  while (at) {
-    const next = at.nextSibling;
-    at.remove();
-    at = next;
-  }
-}
-
-// fit makes old as kid says, or a new node when old cannot become it.
-function fit(old, kid, parent) {
-  if (typeof kid !== "object") return fitText(old, String(kid));
-  const before = old ? described.get(old) : undefined;
-  if (kid.make) {
-    if (before?.deps && same(before.deps, kid.deps)) return old;
-    const made = kid.make();
-    const node = fit(old, { ...made, key: kid.key }, parent);
-    described.set(node, { ...described.get(node), deps: kid.deps });
-    return node;
-  }
-  const space = kid.tag === "svg" || (parent.namespaceURI === svg && parent.tagName !== "foreignObject") ? svg : undefined;
-  const fits = before && before.tag === kid.tag;
-  const node = fits ? old : space ? document.createElementNS(svg, kid.tag) : document.createElement(kid.tag);
-  setProps(node, kid.props, fits ? before.props : {});
-  described.set(node, { tag: kid.tag, key: kid.key, props: kid.props });
-  if (kid.props.tick) tickElement(node, kid.props.tick);
-  else if (!kid.props.foreign) patch(node, kid.kids);
-  if (!fits && kid.props.made) kid.props.made(node);
-  return node;
-}
-
-function fitText(old, text) {
-  if (old?.nodeType !== Node.TEXT_NODE) return document.createTextNode(text);
-  if (old.data !== text) old.data = text;
-  return old;
-}
-
-const same = (a, b) => a.length === b.length && a.every((v, i) => Object.is(v, b[i]));
-
-const special = new Set(["key", "on", "tick", "made", "foreign"]);
-
-function setProps(el, props, before) {
-  for (const name in before) if (!(name in props) && !special.has(name)) setProp(el, name, null);
-  for (const name in props) if (!special.has(name) && props[name] !== before[name]) setProp(el, name, props[name]);
-  for (const type in props.on ?? {}) if (!before.on?.[type]) el.addEventListener(type, dispatch);
-}
-
-function dispatch(event) {
-  described.get(event.currentTarget)?.props.on?.[event.type]?.(event);
-}
-
-function setProp(el, name, value) {
-  if (name.startsWith("on") || name === "style") throw new Error(`${name} is no attribute of the page`);
-  if ((name === "href" || name === "src") && value !== null && !/^(#|\.\.?\/)/.test(value)) throw new Error("links stay on the host");
-  if (properties.has(name)) el[name] = value ?? (typeof el[name] === "boolean" ? false : "");
-  else if (value === null || value === undefined || value === false) el.removeAttribute(name);
-  else el.setAttribute(name, value === true ? "" : String(value));
-}
-
-// An element with a tick shows what the tick says now, each second, without anything around it being made again.
-function tickElement(el, tick) {
-  ticking.add(el);
-  const text = tick();
-  if (el.textContent !== text) el.textContent = text;
+  if (!begun.has(parent)) parent.replaceChildren(); // what stood there until now
+  begun.add(parent);
+  render(kids, parent);
 }
 
 export function tickAll() {
-  for (const el of ticking) {
-    const tick = el.isConnected ? described.get(el)?.props.tick : null;
-    if (tick) tickElement(el, tick);
-    else ticking.delete(el);
+  for (const one of ticking) one.say();
+}
+
+// What would make markup of text or a style of an attribute, and what only this file gives to preact.
+const barred = /^on|^style$|html|^srcdoc$|^xlink|^(ref|children|is)$/i;
+const known = new Set();
+
+function allowed(name, value) {
+  if (!known.has(name) && barred.test(name)) throw new Error(`${name} is no attribute of the page`);
+  known.add(name);
+  if ((name === "href" || name === "src") && !/^(#|\.\.?\/)/.test(value)) throw new Error("links stay on the host");
+  return name;
+}
+
+class Lazy extends Component {
+  shouldComponentUpdate({ deps }) {
+    return deps.length !== this.props.deps.length || deps.some((v, i) => !Object.is(v, this.props.deps[i]));
+  }
+
+  render({ make }) {
+    return make();
+  }
+}
+
+// Owning is an element of which something is not left to preact: text that ticks, children of somebody else, and
+// fields, which are set only when their description has changed. What a person has written stays, whatever is drawn.
+class Owning extends Component {
+  el = null;
+  fresh = false;
+  hold = (el) => { // one function for good: preact calls another one again
+    if (!el || el === this.el) return;
+    this.el = el;
+    this.fresh = true;
+  };
+
+  componentDidMount() {
+    this.settle({});
+  }
+
+  componentDidUpdate({ own }) {
+    this.settle(own);
+  }
+
+  componentWillUnmount() {
+    ticking.delete(this);
+  }
+
+  settle(before) {
+    const { own } = this.props;
+    const { el, fresh } = this;
+    this.fresh = false;
+    for (const [name, empty] of fields) {
+      if (own[name] !== (fresh ? undefined : before[name])) el[name] = own[name] ?? empty;
+    }
+    if (own.tick) {
+      ticking.add(this);
+      this.say(fresh);
+    } else ticking.delete(this);
+    if (fresh) own.made?.(el);
+  }
+
+  say(anew = false) {
+    const text = this.props.own.tick();
+    if (anew || text !== this.text) this.el.textContent = text;
+    this.text = text;
+  }
+
+  render({ tag, attributes, own, inner }) {
+    const theirs = Boolean(own.tick || own.foreign);
+    return createElement(tag, { ...attributes, key: theirs, ref: this.hold }, theirs ? null : inner);
   }
 }

@@ -1,7 +1,7 @@
 // Single keys. They can be turned off, and never take a key from somebody who writes.
 
 import { state, changed } from "./store.js";
-import { go, route, setQuery, to } from "./router.js";
+import { go, route, to } from "./router.js";
 import { shortcut } from "./parts/actions.js";
 import { timelineKey } from "./views/timeline.js";
 import { closeDialog, closeMenu } from "./parts/overlay.js";
@@ -28,11 +28,8 @@ export function onKey(e) {
 function escape(e) {
   if (state.dialog) closeDialog();
   else if (state.menu) closeMenu();
-  else if (e.target.id === "search") {
-    if (e.target.value) {
-      e.target.value = "";
-      setQuery({ q: "" });
-    } else e.target.blur();
+  else if (writing(e.target)) {
+    if (e.target.type !== "search" || !e.target.value) e.target.blur(); // the browser itself clears what is searched for
   } else if (route().parts.length) go(lists.includes(route().parts[0]) && route().parts.length > 1 ? to(route().parts[0]) : to());
 }
 

@@ -72,7 +72,7 @@ function turn(d, el) {
 
 const inputs = (d) => [
   d.raw
-    ? h("label", { key: "json" }, "Input, as JSON (may stay empty)", h("textarea", { name: "json", rows: 6, spellcheck: "false", autofocus: true, value: d.text }))
+    ? h("label", { key: "json" }, "Input, as JSON (may stay empty)", h("textarea", { name: "json", rows: 6, spellcheck: false, autofocus: true, value: d.text }))
     : d.fields.length ? formFields(d.fields, d.values, d.problems) : h("p", { key: "none", class: "faint" }, "It takes no input."),
   d.fields?.length > 0 && h("button", { key: "turn", type: "button", class: "plain turn", on: { click: (e) => turn(d, e.currentTarget) } }, d.raw ? "Use the fields" : "Write it as JSON"),
 ];

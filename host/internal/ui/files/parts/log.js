@@ -1,5 +1,5 @@
 // A live log: it follows until somebody scrolls up, keeps a bounded number of lines, and says where lines are missing.
-// Level, text and a line to show stand in the address. Lines go to the document by themselves and not through patch():
+// Level, text and a line to show stand in the address. Lines go to the document by themselves and not through h():
 // there may be many, and an old one never changes.
 
 import { h } from "../dom.js";
@@ -19,7 +19,7 @@ export const levels = ["trace", "debug", "info", "warn", "error"];
 
 // liveLog follows the log at path, of a task or a run, which is shown at the place in the address.
 export function liveLog(path, showRun, ...place) {
-  const log = { level: "", text: "", line: 0, following: true, fresh: 0, count: 0, missing: false, later: false, pointed: null };
+  const log = { level: "", text: "", line: 0, following: true, fresh: 0, count: 0, missing: false, later: false, pointed: null, draft: null };
   let source = null;
   let box = null;
   let lines = [];
@@ -136,6 +136,7 @@ export function liveLog(path, showRun, ...place) {
     reading++;
     document.removeEventListener("visibilitychange", seen);
     clearTimeout(timer);
+    clearTimeout(typing);
     close();
   };
   // attach gives the log the element for its lines: a new one when the view was away for a login.
@@ -193,6 +194,18 @@ export function liveLog(path, showRun, ...place) {
     e.preventDefault();
     setQuery({ line: a.parentElement.dataset.position });
   };
+  // key lets the arrows go from line to line once Enter has gone into them, so that the tabulator can pass them by.
+  log.key = (e) => {
+    const line = e.target.closest(".line, .gap");
+    const near = { ArrowUp: "previousElementSibling", ArrowDown: "nextElementSibling" }[e.key];
+    let next = line && near ? line[near] : null;
+    while (next && !next.matches(".line")) next = next[near];
+    if (e.key === "Enter" && !line) next = firstInSight(box);
+    if (e.key === "Escape" && line) box.focus({ preventScroll: true });
+    else if (next) next.querySelector("a.at").focus();
+    else if (!(line && near)) return;
+    e.preventDefault();
+  };
   log.download = async (name) => {
     try {
       const parts = [];
@@ -219,6 +232,12 @@ function asked() {
   const { query } = route();
   const level = query.get("level");
   return { level: levels.includes(level) ? level : "", text: query.get("text") ?? "", line: Number.parseInt(query.get("line"), 10) || 0 };
+}
+
+// firstInSight is the first line that is not scrolled out of the box.
+function firstInSight(box) {
+  const top = box.getBoundingClientRect().top;
+  return [...box.children].find((el) => el.matches(".line") && el.getBoundingClientRect().top >= top - 1);
 }
 
 // reveal scrolls the box, and nothing around it, when the line is out of its sight.
@@ -253,6 +272,7 @@ function lineOf(line, showRun, place) {
   const at = part("at", millis(line.at), "a");
   at.title = `${stamp(line.at)}, line ${line.position}`;
   at.href = `${to(...place)}?line=${line.position}`;
+  at.tabIndex = -1; // log.key goes there
   part("level", line.level);
   part("text", line.message);
   const fields = fieldsText(line);
@@ -274,9 +294,12 @@ let typing = null;
 export function logView(log, name) {
   log.follow();
   const type = (e) => {
-    const text = e.currentTarget.value;
+    const text = log.draft = e.currentTarget.value; // it is the field's until the address has it
     clearTimeout(typing);
-    typing = setTimeout(() => setQuery({ text, line: "" }), 250);
+    typing = setTimeout(() => {
+      log.draft = null;
+      setQuery({ text, line: "" });
+    }, 250);
   };
   return h("section", { key: "log", class: "card log-card", "aria-label": `log of ${name}` },
     h("div", { class: "card-head" }, h("h2", {}, "Log"),
@@ -285,9 +308,9 @@ export function logView(log, name) {
       h("button", { type: "button", class: "plain", "aria-label": `download the log of ${name}`, on: { click: () => log.download(name) } }, "Download"),
       h("select", { "aria-label": "lowest level", on: { change: (e) => setQuery({ level: e.currentTarget.value, line: "" }) } },
         ["", ...levels].map((l) => h("option", { value: l, selected: l === log.level }, l ? `${l} and above` : "every level"))),
-      h("input", { type: "search", class: "grep", placeholder: "only lines with…", "aria-label": "only lines with this text", value: log.text, on: { input: type } })),
+      h("input", { type: "search", class: "grep", placeholder: "only lines with…", "aria-label": "only lines with this text", value: log.draft ?? log.text, on: { input: type } })),
     log.missing && h("p", { class: "why" }, `Line ${log.line} is not there: it is no longer kept, or the level or the text leaves it out.`),
-    h("div", { class: "log", role: "log", "aria-live": "off", tabindex: "0", "aria-label": `lines of ${name}`, foreign: true, made: log.attach, on: { scroll: log.scrolled, click: log.pick, pointerover: log.point, pointerleave: () => log.pointed?.(null) } }),
+    h("div", { class: "log", role: "log", "aria-live": "off", tabindex: "0", "aria-label": `lines of ${name}; Enter goes into them, arrows from one to the next`, foreign: true, made: log.attach, on: { scroll: log.scrolled, click: log.pick, keydown: log.key, pointerover: log.point, pointerleave: () => log.pointed?.(null) } }),
     !log.count && h("p", { class: "faint none" }, "no lines"),
     !log.following && h("span", { class: "to-end" },
       log.later && h("button", { type: "button", on: { click: log.more } }, "later lines"),

@@ -110,6 +110,7 @@ const sheet = [
   ["/", "search the tasks"], ["j  k", "next, previous row"], ["Enter", "open the row"], ["Esc", "close, clear or go back"],
   ["r", "run the row's task now"], ["s", "stop it"], ["c", "cancel what it runs"], ["p", "pause or resume it"],
   ["g o", "overview"], ["g q", "queues"], ["g p", "pipeline"], ["g t", "timeline"], ["←  →", "on the timeline: earlier, later"], ["+  −  n", "on the timeline: nearer, further, now"],
+  ["Enter  ↑  ↓", "in a log: into its lines, from one to the next"],
   ["g l", "plugins"], ["g c", "configuration"], ["g e", "events"], ["?", "this sheet"],
 ];
 
@@ -132,7 +133,7 @@ export function askPurge(q, dead, done) {
   const what = dead ? count(q.dead_letters, "dead letter") : count(q.depth, "message");
   const view = (d) => frame(d, `Delete ${what} of ${q.name}?`, h("p", {}, "They are deleted for good. Nobody can bring them back."),
     h("form", { on: { submit: submit((form) => purge(d, form.get("confirm"))) } },
-      h("label", {}, `Write ${q.name} to confirm`, h("input", { name: "confirm", autofocus: true, autocomplete: "off", spellcheck: "false" })),
+      h("label", {}, `Write ${q.name} to confirm`, h("input", { name: "confirm", autofocus: true, autocomplete: "off", spellcheck: false })),
       h("p", { class: "error", role: "alert" }, d.error),
       h("div", { class: "choices" }, closer(), h("button", { type: "submit", class: "hard" }, "Delete"))));
   const purge = async (d, confirm) => {

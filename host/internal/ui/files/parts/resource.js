@@ -28,7 +28,11 @@ export function resource(load, wants, every) {
   let timer = null;
   let clock = null;
   let gone = false;
+  let reading = false;
+  let next = null; // when to read again: somebody asked while it was read
   const read = async () => {
+    timer = null;
+    reading = true;
     try {
       const value = await load(one.value);
       if (gone) return;
@@ -38,11 +42,18 @@ export function resource(load, wants, every) {
       if (gone) return;
       one.error = err;
     }
-    timer = null;
+    reading = false;
+    if (next !== null) one.again(next);
+    next = null;
     changed();
   };
   one.again = (wait = 0) => {
-    timer ??= setTimeout(read, wait);
+    if (reading) {
+      next = Math.min(wait, next ?? wait);
+      return;
+    }
+    if (!wait) clearTimeout(timer);
+    timer = wait && timer ? timer : setTimeout(read, wait);
   };
   one.start = () => {
     stop = follow((e) => {

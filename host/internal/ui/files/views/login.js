@@ -15,7 +15,7 @@ export function login() {
     h("h1", {}, "taskhost"),
     h("p", {}, state.loaded ? "Your session has ended, as it does when the host is restarted. Log in again to go on where you were." : "Log in with a token of the host."),
     h("form", { on: { submit } },
-      h("label", {}, "Token", h("input", { type: "password", name: "token", autocomplete: "off", required: true, autofocus: true, spellcheck: "false" })),
+      h("label", {}, "Token", h("input", { type: "password", name: "token", autocomplete: "off", required: true, autofocus: true, spellcheck: false })),
       h("p", { class: "error", role: "alert" }, state.loginError),
       h("button", { type: "submit", class: "main" }, "Log in")),
     h("p", { class: "faint" }, "The host's own token stands in ", h("code", {}, "admin.token"), " in its data_dir. At a terminal, ",
