@@ -16,6 +16,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +27,7 @@ import (
 
 var (
 	screenshots    = flag.String("screenshots", "", "take pictures of the page into this directory")
+	screenshotsOf  = flag.String("screenshots-of", "", "only of views whose name matches")
 	allScreenshots = flag.Bool("screenshots-all", false, "of every view, and also for a large screen")
 )
 
@@ -150,15 +152,30 @@ task "tally" {
 var views = []struct {
 	name, hash string
 	kept       bool
+	act        string // what is done first in a page that has just been opened, if anything; true once it is done
 	drawn      string // true once the picture can be taken
 }{
-	{"overview", "#/", true, `document.querySelector("#main svg.strip")`},
-	{"task", "#/tasks/exchange-rates", true, `document.querySelector(".big-strip") && document.querySelector(".log .line")`},
-	{"run", "RUN", true, `document.querySelector(".moments") && document.querySelector(".log .line")`},
-	{"queues", "#/queues", false, `document.querySelector("tbody tr")`},
-	{"queue", "#/queues/orders", false, `document.querySelector(".messages")`},
-	{"pipeline", "#/pipeline", true, `document.querySelector(".graph")`},
-	{"timeline", "#/timeline?zoom=6h", true, `document.querySelectorAll(".lane-list path").length > 8`},
+	{"overview", "#/", true, "", `document.querySelector("#main svg.strip")`},
+	{"task", "#/tasks/exchange-rates", true, "", `document.querySelector(".big-strip") && document.querySelector(".log .line")`},
+	{"run", "RUN", true, "", `document.querySelector(".moments") && document.querySelector(".log .line")`},
+	{"queues", "#/queues", true, "", `document.querySelector("tbody tr")`},
+	{"queue", "#/queues/orders", false, "", `document.querySelector(".messages")`},
+	{"pipeline", "#/pipeline", true, "", `document.querySelector(".graph")`},
+	{"timeline", "#/timeline?zoom=1h", true, "", `document.querySelectorAll(".lane-list path").length > 8`},
+	{"plugins", "#/plugins", true, "", `document.querySelector("tbody tr")`},
+	{"plugin", "#/plugins/exec", false, "", `document.querySelector(".schema")`},
+	{"events", "#/events", true, "", `document.querySelector(".events")`},
+	{"audit", "#/audit", false, "", `document.querySelector(".audit")`},
+	{"configuration", "#/config", true, click(".title button"), `document.querySelector(".plan .changes")`},
+	{"menu", "#/", false, click("[aria-label='more actions: exchange-rates']"), `document.querySelector("[role=menu]")?.style.top`},
+	{"form", "#/tasks/report", false, `import("./parts/input.js").then((m) => m.openRun({ name: "report", plugin: "report", type: "report" })).then(() => true)`, `document.querySelector("dialog[open]")`},
+	{"question", "#/tasks/clock", false, click("[aria-label='Stop: clock']"), `document.querySelector("dialog[open]")`},
+	{"login", "#/", false, `document.querySelector(".login") || ` + click(".top > button:last-child"), `document.querySelector(".login")`}, // the last: it ends the session
+}
+
+// click is true once the first element of a selector was there and has been clicked.
+func click(selector string) string {
+	return fmt.Sprintf("((el) => { el?.click(); return el; })(document.querySelector(%q))", selector)
 }
 
 // TestPicturesOfThePage is no test: make screenshots runs it.
@@ -171,14 +188,25 @@ func TestPicturesOfThePage(t *testing.T) {
 	p := startPlace(t, strings.ReplaceAll(shop, "SITE", site.URL), "plugins/exec", "plugins/http", "examples/04-report")
 	fill(t, p, site.URL)
 	failed := p.UntilRun("exchange-rates", "failed")
+	p.edit(t, nightlyHour, laterHour) // for a plan
 	b := newBrowserFor(t, 10*time.Minute, 1280, 800)
 	b.login(p.url, p.token)
 	b.until("the strips are there", `document.querySelectorAll("svg.strip").length >= 5`)
 	for _, v := range views {
+		if wanted, err := regexp.MatchString(*screenshotsOf, v.name); err != nil || !wanted {
+			continue
+		}
 		for _, scheme := range []string{"light", "dark"} {
 			for _, width := range widths(v.kept) {
 				b.look(width, height(width), scheme)
+				if v.act != "" {
+					b.open("about:blank")
+				}
 				b.open(p.url + strings.Replace(v.hash, "RUN", "#/runs/"+failed.ID, 1))
+				if v.act != "" {
+					b.until("it is open", `document.querySelector("main")`)
+					b.until("it is done", v.act)
+				}
 				b.until("it is drawn", v.drawn)
 				b.eval("document.activeElement.blur()")
 				file := filepath.Join(*screenshots, fmt.Sprintf("%s-%s-%d.png", v.name, scheme, width))

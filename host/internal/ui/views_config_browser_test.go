@@ -1,3 +1,5 @@
+//go:build !race
+
 package ui_test
 
 import (
@@ -7,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp/kb"
 
@@ -127,5 +130,31 @@ func TestAFailedReloadShowsItsSourceLinesAndOfTwoWhoApplyTheSecondLooksAgain(t *
 	b.sees(".notices", "generation 2 holds, not 1")
 	b.sees(".generations", "I was first")
 	b.until("what failed is over", `!document.querySelector(".failed-reload")`)
+	b.clean()
+}
+
+func TestAPlanShowsWhatItDoesToARunThatGoesOn(t *testing.T) {
+	p := startPlace(t, tasks)
+	run := p.UntilState("clock", "running").Running[0]
+	b := newBrowser(t, 1280, 900)
+	b.login(p.url, p.token)
+	p.edit(t, "continuous {}", "continuous {}\n  config {\n    fail = true\n  }")
+	b.press("g", "c")
+	b.click(".title button")
+	b.sees(".plan", "config.fail")
+	b.until("the run is named, with what becomes of it", `(() => {
+		const row = [...document.querySelectorAll(".plan tbody tr")].find((tr) => tr.cells[0].innerText === "clock");
+		const link = row?.querySelector("a[href='#/runs/`+run+`']");
+		return row?.cells[1].innerText === "restart" && /run \w{6} \(running\): \S/.test(link?.parentElement.innerText);
+	})()`)
+	b.accessible("a plan that touches a run")
+	b.click(".plan button.main")
+	b.sees("dialog[open]", "1 task will be drained and started anew")
+	b.click("dialog [type=submit]")
+	b.sees(".notices", "generation 2 holds")
+	ended, err := p.Client.Run(context.Background(), run, time.Minute)
+	if err != nil || ended.State != "ended" {
+		t.Errorf("the run that was to be drained is %+v, %v", ended, err)
+	}
 	b.clean()
 }

@@ -1,7 +1,12 @@
+//go:build !race
+
 package ui_test
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
@@ -69,6 +74,24 @@ func TestEventsComeAsTheyHappenWithoutAHoleAndTheAuditLogIsForAdmins(t *testing.
 	b.until("all of the run is there", `["queued", "started", "ended"].every((kind) => [...document.querySelectorAll(".events tr")].some((tr) => tr.innerText.includes(kind) && tr.innerText.includes("`+run.ID[20:]+`")))`)
 	b.until("nothing is missing", `!document.querySelector(".gap-row")`)
 	b.press(kb.Escape)
+	b.until("the other task is back", `!location.hash.includes("task=") && document.querySelector(".events").innerText.includes("nightly")`)
+	only := func(topic string, some bool) {
+		t.Helper()
+		b.eval(fmt.Sprintf(`(() => { const s = document.querySelector("[aria-label='only events about']"); s.value = %q; s.dispatchEvent(new Event("change", { bubbles: true })); })()`, topic))
+		b.until("the events about "+topic+" are left", fmt.Sprintf(`(() => {
+			const about = [...document.querySelectorAll(".events tbody tr")].map((tr) => tr.cells[1].innerText);
+			return location.hash.includes("topic=%[1]s") && about.length > 0 === %[2]v && about.every((one) => one === "%[1]s");
+		})()`, topic, some))
+	}
+	only("task", true)
+	only("queue", false)
+	only("run", true)
+	b.do("read the page anew", reload())
+	b.until("a link filters again", `document.querySelector("[aria-label='only events about']").value === "run"`)
+	if _, err := p.StartRun(ctx, "greet", admin.RunRequest{}, "", 0); err != nil {
+		t.Fatal(err)
+	}
+	b.sees(".events", "started")
 	b.click(".tools button")
 	b.sees(".tools", "held")
 	b.accessible("events")
@@ -83,5 +106,48 @@ func TestEventsComeAsTheyHappenWithoutAHoleAndTheAuditLogIsForAdmins(t *testing.
 	b.sees("main", "Log in with a token")
 	b.login(p.url+"#/audit", p.tokenOf(t, "olga", "operator"))
 	b.sees(".why.bad", "admin")
+	b.clean()
+}
+
+// A host that goes on with what an old backup holds counts its events anew: the page cannot know which it has missed.
+func TestEventsThatNobodyKnowsAnyMoreLeaveAMark(t *testing.T) {
+	p := startPlace(t, tasks)
+	ctx := context.Background()
+	b := newBrowser(t, 1280, 900)
+	b.login(p.url, p.token)
+	b.press("g", "e")
+	b.sees("h1", "Events")
+	for range 30 {
+		if _, err := p.Pause(ctx, "nightly", admin.Pause{Reason: "before"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Resume(ctx, "nightly", admin.Resume{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.until("the events have come", `document.querySelectorAll(".events tbody tr").length >= 60`)
+	p.Stop()
+	stored, err := filepath.Glob(filepath.Join(p.DataDir, "taskhost.db*"))
+	if err != nil || len(stored) == 0 {
+		t.Fatalf("no store in %s: %v", p.DataDir, err)
+	}
+	for _, name := range stored {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.Launch()
+	p.find(t)
+	b.sees("main", "Your session has ended")
+	b.click("input[name=token]")
+	b.press(p.token, kb.Enter)
+	b.sees(".gap-row", "the host no longer knew some events before this line")
+	if _, err := p.Pause(ctx, "nightly", admin.Pause{Reason: "after the gap"}); err != nil {
+		t.Fatal(err)
+	}
+	b.until("what comes then stands above the mark, what was before below it", `(() => {
+		const rows = [...document.querySelectorAll(".events tbody tr")], at = rows.findIndex((tr) => tr.className === "gap-row");
+		return at > 0 && rows.slice(0, at).some((tr) => tr.innerText.includes("nightly")) && rows.length - at > 60;
+	})()`)
 	b.clean()
 }

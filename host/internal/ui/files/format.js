@@ -82,6 +82,13 @@ export function bytes(n) {
   }
 }
 
+// rate is so many a second; nothing for none.
+export function rate(n) {
+  if (!n) return "";
+  if (n < 0.05) return "<0.1/s";
+  return `${n < 10 ? n.toFixed(1) : Math.round(n)}/s`;
+}
+
 export const load = (percent) => `${percent < 10 ? percent.toFixed(1) : Math.round(percent)} %`;
 
 const spelled = (n) => /^\d+$/.test(n);

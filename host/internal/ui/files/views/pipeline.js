@@ -3,7 +3,7 @@
 import { h } from "../dom.js";
 import { state } from "../store.js";
 import { to } from "../router.js";
-import { ago, count, stamp, whole, ms, now } from "../format.js";
+import { ago, count, ms, now, rate, stamp, whole } from "../format.js";
 import { layers } from "../parts/layers.js";
 import { release } from "../parts/resource.js";
 import { states, tones, words } from "../parts/state.js";
@@ -98,7 +98,6 @@ function edge(place, e) {
 // labelAt is the middle of the first piece: beside the node that it leaves.
 const labelAt = ([[x0, y0], [x1, y1]]) => [(x0 + x1) / 2, (y0 + y1) / 2];
 const waiting = (q) => q.ready + q.delayed;
-const rate = (n) => (n ? `${n < 10 ? n.toFixed(1) : Math.round(n)}/s` : "");
 const age = (q) => (q.oldest_at ? whole((now() - ms(q.oldest_at)) / 1000).split(" ").slice(0, 2).join(" ") : ""); // in its largest unit
 const cut = (text, n) => (text.length > n ? `${text.slice(0, n - 1)}…` : text);
 

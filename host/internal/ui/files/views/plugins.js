@@ -57,7 +57,7 @@ const fact = (name, ...value) => h("div", {}, h("dt", {}, name), h("dd", {}, val
 const facts = (p) => h("section", { key: "facts", class: "card" }, h("dl", { class: "facts" },
   fact("Version", p.version || "–"), fact("Lock", pin(p)), fact("SDK", p.sdk || "–"), fact("Protocol", p.protocol ?? "–"),
   p.features?.length && fact("Features", p.features.join(", ")), fact("Tasks", tasks(p.tasks)),
-  p.path && fact("Binary", h("span", { class: "mono" }, p.path)),
+  p.path && h("div", { class: "wide" }, h("dt", {}, "Binary"), h("dd", { class: "mono" }, p.path)),
   h("div", { class: "wide" }, h("dt", {}, "Digest"), h("dd", { class: "mono" }, p.digest || "–"))));
 
 // described is a schema below its heading: a table where it has parts, else its shape in words.

@@ -4,16 +4,15 @@ import { h } from "../dom.js";
 import { get, path } from "../api.js";
 import { changed, mayAct, mayRule, state } from "../store.js";
 import { to } from "../router.js";
-import { ago, bytes, count, length, stamp } from "../format.js";
+import { ago, bytes, count, length, rate, stamp } from "../format.js";
 import { resource, resources, release } from "../parts/resource.js";
 import { askPurge, redrive } from "../parts/overlay.js";
 
-const rate = (n) => (n ? `${n < 10 ? n.toFixed(1) : Math.round(n)}/s` : "–");
 const full = (q) => q.bounds.max_messages > 0 && h("progress", { max: q.bounds.max_messages, value: Math.min(q.depth, q.bounds.max_messages), "aria-label": `${q.depth} of ${q.bounds.max_messages} messages` });
 
 export function queues() {
   release();
-  const heads = ["Queue", "Messages", "In flight", "Oldest", "In", "Out", "Dead letters", "From", "To"];
+  const heads = ["Queue", "Messages", "Oldest", "Dead letters", "In flight", "In", "Out", "From", "To"];
   return h("main", { key: "queues", id: "main", tabindex: "-1" }, h("h1", {}, "Queues"),
     state.queues.length ? h("div", { class: "card scroll" }, h("table", { class: "plain-table wide-table" },
       h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col" }, text)))),
@@ -31,9 +30,9 @@ function row(q) {
   return h("tr", { key: q.name },
     h("th", { scope: "row" }, h("a", { class: "row-link", href: to("queues", q.name) }, q.name), !q.declared && h("span", { class: "chip" }, "not declared"), h("span", { class: "sub" }, q.description)),
     h("td", {}, q.depth.toLocaleString("en"), h("span", { class: "sub" }, bytes(q.bytes)), full(q)),
-    h("td", {}, q.in_flight), h("td", {}, q.oldest_at ? h("span", { title: stamp(q.oldest_at), tick: () => ago(q.oldest_at) }) : "–"),
-    h("td", {}, rate(q.rates.in)), h("td", {}, rate(q.rates.out)),
+    h("td", {}, q.oldest_at ? h("span", { title: stamp(q.oldest_at), tick: () => ago(q.oldest_at) }) : "–"),
     h("td", {}, q.dead_letters ? h("span", { class: "badge" }, q.dead_letters) : "0"),
+    h("td", {}, q.in_flight), h("td", {}, rate(q.rates.in) || "–"), h("td", {}, rate(q.rates.out) || "–"),
     h("td", {}, taskLinks(q.producers)), h("td", {}, taskLinks(consumers(q))));
 }
 
@@ -64,7 +63,7 @@ function facts(q) {
     fact("Messages", `${q.depth.toLocaleString("en")} of ${q.bounds.max_messages.toLocaleString("en")}`, full(q)),
     fact("Ready, delayed, in flight", `${q.ready}, ${q.delayed}, ${q.in_flight}`),
     fact("Oldest", q.oldest_at ? h("span", { title: stamp(q.oldest_at), tick: () => ago(q.oldest_at) }) : "–"),
-    fact("In and out", `${rate(q.rates.in)}, ${rate(q.rates.out)}`),
+    fact("In and out", `${rate(q.rates.in) || "–"}, ${rate(q.rates.out) || "–"}`),
     fact("Since the host started", `${count(q.counts.posted, "post")}, ${q.counts.acknowledged.toLocaleString("en")} handled, ${count(q.counts.failed_deliveries, "failed delivery").replace(/ys$/, "ies")}`),
     fact("Deliveries of one", `at most ${q.bounds.max_deliveries}, ${length(q.bounds.backoff)} apart at first`),
     fact("When full", q.bounds.overflow.replaceAll("_", " ")),
