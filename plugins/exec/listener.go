@@ -248,7 +248,7 @@ func (l *listener) extend(seconds float64) error {
 		return fmt.Errorf("more time is more than 0s and at most %s", maxExtension)
 	}
 	if !l.host.Extend(time.Duration(seconds * float64(time.Second))) {
-		return errors.New("more time is not granted: the run is being cancelled, or the task's max_timeout is reached")
+		return errors.New("more time is not granted: the run is being cancelled, the host ends, or a bound is reached (max_timeout, of a drain without it 1h)")
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ func (h *Host) Beat(note string) { h.handle.Beat(note) }
 
 // Extend asks for more time: it moves the run's timeout, or the end of the drain,
 // by d. It waits for the answer and reports whether it was granted; the task's
-// max_timeout is the bound. In a handler it is [Message.Extend], and while the task drains
+// max_timeout is the bound, and of a drain without one an hour. In a handler it is [Message.Extend], and while the task drains
 // it moves the end of that, too.
 func (h *Host) Extend(d time.Duration) bool {
 	if h.work == nil {

@@ -77,6 +77,9 @@ func (a *app) hostSchedules(ctx context.Context, o ScheduleOptions) ([]admin.Sch
 	}
 	tasks, err := api.AllTasks(ctx, admin.TaskQuery{})
 	if err != nil {
+		if admin.AsProblem(err) == nil {
+			err = fmt.Errorf("%w; the slots of files need no host: taskhost next -config FILE", err)
+		}
 		return nil, err
 	}
 	var all []admin.Schedule

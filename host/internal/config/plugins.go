@@ -218,6 +218,9 @@ func (l *loader) otherPlugins(name string) string {
 			known = append(known, p.name)
 		}
 	}
+	if len(known) == 0 {
+		return "there are none in it: put the binaries of plugins there, or name the directory that holds them with host { plugin_dir }"
+	}
 	slices.Sort(known)
 	return nearHint(name, slices.Compact(known))
 }

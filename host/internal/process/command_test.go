@@ -5,10 +5,12 @@ package process
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -101,5 +103,14 @@ func TestAProcessRunsAsItsUserAndGroup(t *testing.T) {
 		if _, err := s.l.Launch(t.Context(), s.spec); err == nil || !strings.Contains(err.Error(), "there is no such") {
 			t.Errorf("error %v", err)
 		}
+	}
+}
+
+func TestAMissingNullDeviceIsNamed(t *testing.T) {
+	t.Parallel()
+	err := &fs.PathError{Op: "open", Path: os.DevNull, Err: syscall.ENOENT}
+	got := spawnFailure(task.LaunchSpec{Plugin: "http", Path: os.Args[0]}, err)
+	if got.Kind != task.LaunchResources || !strings.Contains(got.Error(), "open /dev/null: no such file") || !strings.Contains(got.Remedy, "mknod") {
+		t.Errorf("%s: %v", got.Kind, got)
 	}
 }

@@ -156,6 +156,9 @@ func spawnFailure(spec task.LaunchSpec, err error) *task.LaunchError {
 	e := &task.LaunchError{Kind: task.LaunchResources, Err: err}
 	name := subject(spec)
 	switch info, statErr := os.Stat(spec.Path); {
+	case lacksNull(err):
+		e.Detail = fmt.Sprintf("%s could not be started: %s", name, err)
+		e.Remedy = "a container or a chroot needs a /dev with null in it (mknod -m 666 /dev/null c 1 3)"
 	case errors.Is(statErr, fs.ErrNotExist):
 		e.Kind = task.LaunchMissing
 		e.Detail = name + " does not exist"
@@ -187,6 +190,12 @@ func spawnFailure(spec task.LaunchSpec, err error) *task.LaunchError {
 		}
 	}
 	return e
+}
+
+// lacksNull reports whether what is missing is the machine's, not the plugin's: /dev/null, which is its standard input.
+func lacksNull(err error) bool {
+	path, ok := errors.AsType[*fs.PathError](err)
+	return ok && path.Path == os.DevNull
 }
 
 // fileKind says in a few words what a file is that the system refuses to run.

@@ -439,3 +439,51 @@ func TestAContinuousTaskThatIsAtWorkForLongEnoughIsWellAgain(t *testing.T) {
 		t.Errorf("%d failures in a row", s.status().Failures)
 	}
 }
+
+func TestATaskWhoseSlotsAreAllSkippedHasNoSuccess(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*task.Definition)
+		behave func(*behaviour)
+		world  func(*sim)
+		unmet  []string
+	}{
+		"by overlap":      {behave: func(b *behaviour) { b.work = -1 }},
+		"by its group":    {change: func(d *task.Definition) { d.Groups = []string{"g"} }, world: func(s *sim) { s.holdGate = true }},
+		"by a dependency": {unmet: []string{"db is ready"}},
+		"by its launch":   {behave: func(b *behaviour) { b.hangs = true }},
+		"by a failure": {behave: func(b *behaviour) {
+			b.launchErr = &task.LaunchError{Kind: task.LaunchMissing, Detail: "it is not there"}
+		}},
+		"by its own word": {behave: func(b *behaviour) { b.status = task.StatusSkipped }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := periodicTask()
+			d.Alarm = task.Alarm{NoSuccess: time.Minute}
+			if c.change != nil {
+				c.change(&d)
+			}
+			s := newSim(t, d)
+			s.behave = func() behaviour {
+				b := good()
+				if c.behave != nil {
+					c.behave(&b)
+				}
+				return b
+			}
+			if c.world != nil {
+				c.world(s)
+			}
+			s.event(booted{unmet: c.unmet})
+			s.advance(50 * time.Second)
+			if slices.Contains(s.codes(), task.ReasonNoSuccess) {
+				t.Errorf("before its time: %v", s.codes())
+			}
+			s.advance(20 * time.Second)
+			if !slices.Contains(s.codes(), task.ReasonNoSuccess) {
+				t.Errorf("degraded by %v; slots %v", s.codes(), s.records())
+			}
+		})
+	}
+}

@@ -10,6 +10,8 @@ import (
 const (
 	// closeBound is how long a process without a run may take to close what it holds open.
 	closeBound = 5 * time.Second
+	// drainBound is how long a drain may become by extensions of a task without a max_timeout.
+	drainBound = time.Hour
 	// hostActor stands for the host where a person's name would stand.
 	hostActor = "host"
 )
@@ -247,7 +249,7 @@ func (st *state) extendRun(r *run, by time.Duration, now time.Time) bool {
 			return true
 		}
 		cancel, until := st.ladder(now).Cancel, r.Stop.Deadline.Add(by)
-		if bound(r.Stop.Began, until) || st.closing == closingShutdown && until.Add(cancel+task.KillBound).After(st.shutdownBy) {
+		if until.After(st.drainBy(r)) || st.closing == closingShutdown && until.Add(cancel+task.KillBound).After(st.shutdownBy) {
 			return false
 		}
 		info := *r.Stop
@@ -260,6 +262,15 @@ func (st *state) extendRun(r *run, by time.Duration, now time.Time) bool {
 	st.save(r)
 	st.dirty = true
 	return true
+}
+
+// drainBy is the end of a drain that no wish for more time goes beyond: the end that max_timeout sets to the attempt, or, with
+// none, an hour after the stop began. A command that asks again and again does not know that it drains.
+func (st *state) drainBy(r *run) time.Time {
+	if st.def.MaxTimeout > 0 {
+		return r.began.Add(st.def.MaxTimeout)
+	}
+	return r.Stop.Began.Add(drainBound)
 }
 
 func (e escalated) apply(st *state, now time.Time) {

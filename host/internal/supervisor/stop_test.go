@@ -172,6 +172,51 @@ func TestExtendPushesTheDeadlineUpToItsBound(t *testing.T) {
 	}
 }
 
+func TestADrainThatIsExtendedInALoopEnds(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		timeout, maxTimeout, by time.Duration
+		end                     time.Duration // of the run, after the stop at 1 s
+	}{
+		"without a bound of its own":  {0, 0, 10 * time.Minute, 50*time.Minute + 10*time.Second},
+		"by small steps":              {0, 0, time.Minute, 59*time.Minute + 10*time.Second},
+		"by the bound of the attempt": {time.Minute, 5 * time.Minute, time.Minute, 4*time.Minute + 10*time.Second},
+		"when the bound is near":      {time.Minute, 61 * time.Second, time.Minute, 10 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := onDemandTask()
+			d.Timeout, d.MaxTimeout = c.timeout, c.maxTimeout
+			s := newSim(t, d)
+			s.behave = stubborn
+			s.boot(task.Memory{})
+			id := s.must(task.Command{Verb: task.VerbRun}).Runs[0].ID
+			s.advance(time.Second)
+			s.must(task.Command{Verb: task.VerbStop})
+			began := s.now
+			for end := (time.Time{}); s.st.live()[0].Stop.Deadline.After(end); { // until it is refused
+				end = s.st.live()[0].Stop.Deadline
+				for _, p := range s.procs {
+					if p.run == id {
+						s.event(reported{task.Extension{ID: p.id, Run: id, By: c.by}})
+					}
+				}
+			}
+			live := s.st.live()
+			if len(live) != 1 {
+				t.Fatalf("%d live runs", len(live))
+			}
+			if got := live[0].Stop.Deadline.Sub(began); got != c.end {
+				t.Errorf("the drain ends after %s, want %s", got, c.end)
+			}
+			s.advance(c.end + time.Minute)
+			if len(s.st.live()) > 0 {
+				t.Error("the ladder has not ended")
+			}
+		})
+	}
+}
+
 func TestAnInterruptedRunGoesOnAtTheNextStart(t *testing.T) {
 	t.Parallel()
 	tests := map[task.OnInterrupt]struct {
