@@ -24,6 +24,7 @@ type Listening struct {
 
 	Most      int           // connections at a time; 0 is 2,048
 	WriteTime time.Duration // to take a part of an answer; 0 is 10 s
+	Crowds    *Crowds       // learns of the listener; nil is nobody
 	Audit     *audit.Log    // where those stand who may not; nil is nowhere
 }
 
@@ -38,7 +39,7 @@ func Listen(ctx context.Context, addr string, o Listening) (net.Listener, error)
 		if err != nil {
 			return nil, err
 		}
-		return newLobby(l, o), nil
+		return o.Crowds.watch(o.Attribute, "unix:"+path, newLobby(l, o)), nil
 	}
 	if o.TLS == nil {
 		if err := checkLoopback(addr); err != nil {
@@ -51,7 +52,7 @@ func Listen(ctx context.Context, addr string, o Listening) (net.Listener, error)
 	if err != nil {
 		return nil, err
 	}
-	guests := newLobby(l, o)
+	guests := o.Crowds.watch(o.Attribute, l.Addr().String(), newLobby(l, o))
 	if o.TLS == nil {
 		return guests, nil
 	}
