@@ -115,9 +115,9 @@ func (h *host) listenAdmin(ctx context.Context) (all []net.Listener, became []st
 	return listenAll(ctx, h.config.Host.Admin.Listen, open)
 }
 
-// scheme is what the admin API speaks over TCP.
-func (d *doors) scheme() string {
-	if d.listen.TLS != nil {
+// scheme is what is spoken at the TCP addresses of a listener.
+func scheme(o api.Listening) string {
+	if o.TLS != nil {
 		return "https"
 	}
 	return "http"
