@@ -75,7 +75,7 @@ task "daemon" {
     shell = <<-EOT
       setsid sh -c '
         held=$(head -c 40000000 /dev/zero | tr "\0" x)
-        i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done
+        i=0; while [ $i -lt 50000 ]; do i=$((i+1)); done
         sleep 1000
         echo "$${#held}"' >/dev/null 2>&1 &
       exec sleep 1000
@@ -85,7 +85,7 @@ task "daemon" {
 `)
 	const held = 40_000_000
 	got := untilTask(h, "daemon", "takes what its daemon takes", func(k admin.Task) bool {
-		return len(k.Processes) == 1 && k.Processes[0].Usage != nil && k.Processes[0].Usage.RSS > held && k.Processes[0].Usage.CPU.Duration().Seconds() > 0.1
+		return len(k.Processes) == 1 && k.Processes[0].Usage != nil && k.Processes[0].Usage.RSS > held && k.Processes[0].Usage.CPU.Duration().Seconds() > 0.05
 	})
 	group, u := groupOf(t, dir, got), got.Processes[0].Usage
 	if kernel := processorTime(t, group); u.Of != "tree" || u.CPU.Duration().Seconds() > kernel || u.RSS > 4*held {
