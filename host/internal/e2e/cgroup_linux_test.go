@@ -74,10 +74,8 @@ task "daemon" {
   config {
     shell = <<-EOT
       setsid sh -c '
-        held=$(head -c 40000000 /dev/zero | tr "\0" x)
-        i=0; while [ $i -lt 50000 ]; do i=$((i+1)); done
-        sleep 1000
-        echo "$${#held}"' >/dev/null 2>&1 &
+        i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done
+        (head -c 40000000 /dev/zero; sleep 1000) | tail -c 40000000' >/dev/null 2>&1 &
       exec sleep 1000
     EOT
   }
