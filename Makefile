@@ -5,7 +5,8 @@ GO      ?= go
 BIN     := bin
 PLUGINS := $(patsubst plugins/%/main.go,%,$(wildcard plugins/*/main.go))
 export CGO_ENABLED ?= 0
-export GOFLAGS ?= -buildvcs=false
+# With -trimpath everywhere what is tested is what was built: without it every dependency is compiled a second time for the tests.
+export GOFLAGS ?= -buildvcs=false -trimpath
 
 # Static, stripped: a plugin starts in about 4 ms instead of 6.
 BUILD := $(GO) build -trimpath -ldflags='-s -w'
@@ -119,10 +120,13 @@ image: ## build the container image without a registry, run it, and write it to 
 windows: ## vet the SDK and the client for windows
 	GOOS=windows $(GO) vet ./sdk/... ./host/admin
 
+# Every platform but this one, which `make build` links. Nothing runs there, so nothing is optimised.
+PLATFORMS_BESIDE = $(filter-out $(shell $(GO) env GOHOSTOS)/$(shell $(GO) env GOHOSTARCH),linux/amd64 linux/arm64 darwin/amd64 darwin/arm64)
+
 .PHONY: cross
-cross: windows ## compile for linux and darwin on amd64 and arm64, and vet the SDK and the client for windows
-	@for os in linux darwin; do for arch in amd64 arm64; do \
-	  echo "$$os/$$arch"; GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -o /dev/null ./host/cmd/... ./plugins/... ./sdk/... || exit 1; done; done
+cross: windows ## compile and link host and plugins for linux and darwin on amd64 and arm64, and vet the SDK and the client for windows
+	@for platform in $(PLATFORMS_BESIDE); do echo "$$platform"; \
+	  GOOS=$${platform%/*} GOARCH=$${platform#*/} $(BUILD) -gcflags='all=-N -l -dwarf=false' -o /dev/null ./host/cmd/taskhost $(PLUGINS:%=./plugins/%) || exit 1; done
 
 .PHONY: generate
 generate: ## write the generated code and the generated parts of the docs

@@ -134,7 +134,7 @@ func buildSource(t *testing.T, source string) string {
 		}
 	}
 	build := exec.Command("go", "build", "-overlay", overlay, "-o", out, "./testdata/guide")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false -trimpath")
 	if text, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the plugin of the guide: %v\n%s", err, text)
 	}

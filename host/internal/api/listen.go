@@ -24,6 +24,7 @@ type Listening struct {
 
 	Most      int           // connections at a time; 0 is 2,048
 	WriteTime time.Duration // to take a part of an answer; 0 is 10 s
+	Crowds    *Crowds       // learns of the listener; nil is nobody
 	Audit     *audit.Log    // where those stand who may not; nil is nowhere
 
 	arrivals Rate // connections that are let in; zero is as they come
@@ -40,7 +41,7 @@ func Listen(ctx context.Context, addr string, o Listening) (net.Listener, error)
 		if err != nil {
 			return nil, err
 		}
-		return newLobby(l, o), nil
+		return o.Crowds.watch(o.Attribute, "unix:"+path, newLobby(l, o)), nil
 	}
 	if o.TLS == nil {
 		if err := checkLoopback(addr); err != nil {
@@ -54,7 +55,7 @@ func Listen(ctx context.Context, addr string, o Listening) (net.Listener, error)
 		return nil, err
 	}
 	o.arrivals = arrivals
-	guests := newLobby(l, o)
+	guests := o.Crowds.watch(o.Attribute, l.Addr().String(), newLobby(l, o))
 	if o.TLS == nil {
 		return guests, nil
 	}

@@ -31,6 +31,8 @@ type lobby struct {
 
 	mu      sync.Mutex
 	held    int
+	cut     uint64        // that made room for another
+	delayed uint64        // that found no room when they came
 	resting linked.List   // *guest between two requests, the one that rests for longest first
 	room    chan struct{} // somebody left
 	end     sync.Once
@@ -57,8 +59,8 @@ func (l *lobby) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
-		g, wait := l.enter(c)
+	for first := true; ; first = false {
+		g, wait := l.enter(c, first)
 		if g != nil {
 			return g, nil
 		}
@@ -92,26 +94,39 @@ func (l *lobby) pace() error {
 	return nil
 }
 
-// enter lets c in. When there is no room it says after which time to try again.
-func (l *lobby) enter(c net.Conn) (*guest, time.Duration) {
+// enter lets c in. When there is no room it says after which time to try again; first says that c has just come.
+func (l *lobby) enter(c net.Conn, first bool) (*guest, time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.held >= l.most {
-		if l.resting.Len() == 0 {
-			return nil, graceTime
+	if wait := l.makeRoom(); wait > 0 {
+		if first {
+			l.delayed++
 		}
-		longest := l.resting.Front().Value.(*guest)
-		if wait := graceTime - time.Since(longest.since); wait > 0 {
-			return nil, wait
-		}
-		l.leave(longest)
-		longest.Conn.Close() // the server sees that, and ends what it has of it
+		return nil, wait
 	}
 	if c, ok := c.(interface{ SetWriteBuffer(int) error }); ok {
 		_ = c.SetWriteBuffer(unread) // when it cannot be set the kernel's own bound holds
 	}
 	l.held++
 	return &guest{Conn: c, lobby: l}, 0
+}
+
+// makeRoom cuts the one that rests for longest when it is full, or says after which time to try again. The lock is held.
+func (l *lobby) makeRoom() time.Duration {
+	if l.held < l.most {
+		return 0
+	}
+	if l.resting.Len() == 0 {
+		return graceTime
+	}
+	longest := l.resting.Front().Value.(*guest)
+	if wait := graceTime - time.Since(longest.since); wait > 0 {
+		return wait
+	}
+	l.cut++
+	l.leave(longest)
+	longest.Conn.Close() // the server sees that, and ends what it has of it
+	return 0
 }
 
 // rest puts g last among those that rest. The lock is held.

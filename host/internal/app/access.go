@@ -25,6 +25,7 @@ type doors struct {
 	audit   *audit.Log
 	listen  api.Listening // of the admin API
 	intake  api.Listening // of the ingress
+	crowds  api.Crowds    // at both
 }
 
 // wrongTokens is how many a place may send at once, and how fast it gets them back.
@@ -47,13 +48,13 @@ func (h *host) openDoors() error {
 	if h.doors.audit, err = audit.Open(c.Audit.Path, audit.Options{MaxSize: c.Audit.MaxSize, Keep: c.Audit.Keep, Log: h.log.Named("audit")}); err != nil {
 		return err
 	}
-	if h.doors.listen, err = h.listening("host.admin", c.Admin.TLS); err != nil {
+	if h.doors.listen, err = h.listening("host.admin", c.Admin.MaxConnections, c.Admin.TLS); err != nil {
 		return err
 	}
 	if h.doors.listen.Users, err = usersOf(c.Admin.Users); err != nil {
 		return err
 	}
-	h.doors.intake, err = h.listening("host.ingress", c.Ingress.TLS)
+	h.doors.intake, err = h.listening("host.ingress", c.Ingress.MaxConnections, c.Ingress.TLS)
 	return err
 }
 
@@ -65,9 +66,14 @@ func (h *host) limits(c *api.Config) {
 
 func rateOf(r config.Rate) api.Rate { return api.Rate{Number: r.Number, Per: r.Per, Unix: r.Given} }
 
-// listening is how a listener is opened; block is where the file says so.
-func (h *host) listening(block string, t *config.TLS) (o api.Listening, err error) {
-	o.Attribute, o.Audit, o.Most = block+".listen", h.doors.audit, connections()
+// listening is how a listener is opened; block is where the file says so, and most the connections that it asks for.
+func (h *host) listening(block string, most int, t *config.TLS) (o api.Listening, err error) {
+	o.Attribute, o.Audit, o.Crowds = block+".listen", h.doors.audit, &h.doors.crowds
+	limit := descriptorLimit()
+	if o.Most = connectionsOf(limit, most); o.Most < most {
+		h.log.Warn("an address holds fewer connections than the file says: the host has too few descriptors; raise LimitNOFILE= in the unit, or ulimit -n",
+			"attribute", block+".max_connections", "asked", most, "connections", o.Most, "descriptors", limit)
+	}
 	if t == nil {
 		return o, nil
 	}
@@ -109,9 +115,9 @@ func (h *host) listenAdmin(ctx context.Context) (all []net.Listener, became []st
 	return listenAll(ctx, h.config.Host.Admin.Listen, open)
 }
 
-// scheme is what the admin API speaks over TCP.
-func (d *doors) scheme() string {
-	if d.listen.TLS != nil {
+// scheme is what is spoken at the TCP addresses of a listener.
+func scheme(o api.Listening) string {
+	if o.TLS != nil {
 		return "https"
 	}
 	return "http"

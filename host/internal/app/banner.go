@@ -38,10 +38,14 @@ func (h *host) banner() {
 			fmt.Fprintf(out, "  api    socket %s   try: curl -s --unix-socket %s http://th/v1/tasks\n", path, path)
 			continue
 		}
-		fmt.Fprintf(out, "  api    %s://%s/v1   token in %s\n", h.doors.scheme(), addr, h.data.join("admin.token"))
+		fmt.Fprintf(out, "  api    %s://%s/v1   token in %s\n", scheme(h.doors.listen), addr, h.data.join("admin.token"))
 	}
 	for _, addr := range h.intakes {
-		fmt.Fprintf(out, "  intake %s   POST /v1/queues/QUEUE/messages, token in %s\n", strings.TrimPrefix(addr, "unix:"), h.data.join("producer.token"))
+		where, unix := strings.CutPrefix(addr, "unix:")
+		if !unix {
+			where = scheme(h.doors.intake) + "://" + addr
+		}
+		fmt.Fprintf(out, "  intake %s   POST /v1/queues/QUEUE/messages, token in %s\n", where, h.data.join("producer.token"))
 	}
 	fmt.Fprintf(out, "  cli    taskhost status · taskhost logs -f TASK · taskhost help\n")
 	fmt.Fprintf(out, "  store  %s   logs in %s\n", h.data.join(storeFile), h.data.join("logs"))

@@ -18,7 +18,8 @@ func Examine(ctx context.Context, s Source) ([]Finding, error) {
 		return nil, err
 	}
 	found := []Finding{examined(l)}
-	m := doctor.Machine{DataDir: l.Config.Host.DataDir, PluginDir: l.Config.Host.PluginDir, Processes: mostProcesses(l.Config.Tasks), Accounts: accounts(l.Config.Tasks)}
+	h := l.Config.Host
+	m := doctor.Machine{DataDir: h.DataDir, PluginDir: h.PluginDir, Cgroup: h.Cgroup, Processes: mostProcesses(l.Config.Tasks), Accounts: accounts(l.Config.Tasks)}
 	return append(found, doctor.Examine(ctx, m)...), ctx.Err()
 }
 

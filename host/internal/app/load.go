@@ -19,11 +19,12 @@ type Source struct {
 	Paths    []string // files and directories
 	Vars     []string // name=value
 	VarFiles []string
-	Offline  bool          // neither environment nor secrets are read
+	Offline  bool          // blind, and no plugin is asked
 	Alone    *config.Alone // not nil: only the tasks of one plugin
 
 	explain  string // the task of which Config.Origins tells
 	unlocked bool   // without regard to the lock file
+	blind    bool   // neither environment nor secrets are read
 	absent   bool   // a plugin that is not here is what the lock file says of it
 }
 
@@ -60,7 +61,7 @@ type loading struct {
 func load(ctx context.Context, s Source, how loading) Loaded {
 	var l Loaded
 	l.Config, l.diags, l.sources = config.Load(ctx, config.Options{
-		Paths: s.Paths, Vars: s.Vars, VarFiles: s.VarFiles, Files: how.files, Offline: s.Offline, Unlocked: s.unlocked, Explain: s.explain, Alone: s.Alone,
+		Paths: s.Paths, Vars: s.Vars, VarFiles: s.VarFiles, Files: how.files, Offline: s.Offline, Blind: s.blind, Unlocked: s.unlocked, Explain: s.explain, Alone: s.Alone,
 		Env: os.LookupEnv,
 		Key: how.key,
 		Plugins: func(h config.Host) config.Plugins {

@@ -21,5 +21,16 @@ func (h *host) readMetrics() {
 		Usage:        h.usage.Of,
 		Unresponsive: h.pulse.Unresponsive,
 		ClockJumps:   h.fleet.ClockJumps,
+		Connections:  h.doors.connections,
 	})
+}
+
+// connections says how full the listeners are.
+func (d *doors) connections() []metrics.Connections {
+	crowds := d.crowds.Look()
+	out := make([]metrics.Connections, len(crowds))
+	for i, c := range crowds {
+		out[i] = metrics.Connections(c)
+	}
+	return out
 }

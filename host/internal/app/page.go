@@ -17,9 +17,9 @@ func (h *host) inviteToPage() {
 		}
 		f, ok := h.options.Out.(*os.File)
 		if ok && term.IsTerminal(int(f.Fd())) {
-			fmt.Fprintf(h.options.Out, "  page   %s://%s/ui/#once=%s   (one use, 10 min)\n", h.doors.scheme(), addr, h.page.Link(h.doors.text))
+			fmt.Fprintf(h.options.Out, "  page   %s://%s/ui/#once=%s   (one use, 10 min)\n", scheme(h.doors.listen), addr, h.page.Link(h.doors.text))
 		} else {
-			fmt.Fprintf(h.options.Out, "  page   %s://%s/ui/   token in %s\n", h.doors.scheme(), addr, h.data.join("admin.token"))
+			fmt.Fprintf(h.options.Out, "  page   %s://%s/ui/   token in %s\n", scheme(h.doors.listen), addr, h.data.join("admin.token"))
 		}
 		return
 	}

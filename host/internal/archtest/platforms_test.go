@@ -9,7 +9,7 @@ import (
 )
 
 // TestTheCodeFitsTheOtherPlatforms checks the types of everything for the platforms that this machine is not: a whole build for
-// each (`make cross`) takes minutes.
+// each (`make cross`, in CI) takes minutes.
 func TestTheCodeFitsTheOtherPlatforms(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

@@ -203,6 +203,7 @@ var (
 				attrs: []attribute{
 					{"listen", kindTexts, `["unix:<data_dir>/admin.sock"]`, `Addresses: "unix:path" or "127.0.0.1:port". TCP takes a token; addresses that are not loopback need tls.`},
 					rateAttr("2000/s"),
+					connectionsAttr,
 					{"socket_users", kindTextMap, "{}", `Accounts that may use the Unix sockets beside the host's own and root, and in which role: { alice = "operator" }. Linux only.`},
 				},
 				blocks: []*shape{tlsShape},
@@ -212,6 +213,7 @@ var (
 				attrs: []attribute{
 					{"listen", kindTexts, "", `Addresses: "127.0.0.1:port" or "unix:path". Addresses that are not loopback need tls.`},
 					rateAttr("20000/s"),
+					connectionsAttr,
 				},
 				blocks: []*shape{tlsShape},
 			},

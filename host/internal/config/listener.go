@@ -16,6 +16,8 @@ type Admin struct {
 	TLS    *TLS                   `json:",omitempty"` // of the TCP addresses
 	Users  map[string]access.Role `json:",omitempty"` // who may use the Unix sockets beside the host's own user and root
 	Rate   Rate
+
+	MaxConnections int `json:",omitempty"` // of each address at a time; 0: by the host's descriptors
 }
 
 // Ingress says where messages for queues are taken, and nothing else is served.
@@ -23,6 +25,8 @@ type Ingress struct {
 	Listen []string // as Admin's; empty is nowhere
 	TLS    *TLS     `json:",omitempty"`
 	Rate   Rate
+
+	MaxConnections int `json:",omitempty"` // as Admin's
 }
 
 // Rate is so many requests of one caller per time.
@@ -58,6 +62,12 @@ func rateAttr(def string) attribute {
 	return attribute{"rate", kindRate, def, `Requests of one caller per time, such as "200/s". When it is given it also holds for callers on a Unix socket, who have no bound otherwise.`}
 }
 
+// connectionsAttr is the attribute max_connections of a listener.
+var connectionsAttr = attribute{
+	"max_connections", kindInt, "2048, or an eighth of the host's descriptors where these are fewer",
+	"Connections that each address holds at a time, from 16 to 100000. When it is full the next one takes the place of one that rests, or waits.",
+}
+
 var tlsShape = &shape{
 	name: "tls", doc: "TLS on the TCP addresses, which may then be of any network. The files are read again when they change; a pair that cannot be used leaves the old one in place.",
 	attrs: []attribute{
@@ -85,9 +95,11 @@ func (h *Host) access(s section) {
 	h.Admin.TLS = admin.tls()
 	h.Admin.Listen = admin.listen(h.DataDir, h.Admin.TLS)
 	h.Admin.Rate = admin.callerRate(rateAdmin)
+	h.Admin.MaxConnections = admin.maxConnections()
 	h.Admin.Users = admin.socketUsers(h.Admin.Listen, h.DataDir)
 	ingress, given := s.block("ingress")
 	h.Ingress.Rate = ingress.callerRate(rateIngress)
+	h.Ingress.MaxConnections = ingress.maxConnections()
 	if given {
 		h.Ingress.TLS = ingress.tls()
 		h.Ingress.Listen = ingress.ingress(h.Admin.Listen, h.Ingress.TLS)
@@ -102,6 +114,8 @@ func (s section) callerRate(def Rate) Rate {
 	}
 	return Rate{Number: number, Per: per, Given: true}
 }
+
+func (s section) maxConnections() int { return s.integer("max_connections", 0, 16, 100_000) }
 
 // tls reads the tls block of a listener; nil without one.
 func (s section) tls() *TLS {

@@ -17,7 +17,8 @@ type Options struct {
 	VarFiles []string                    // files of values
 	Env      func(string) (string, bool) // os.LookupEnv, or what a test wants; nil is an empty environment
 	Files    []File                      // not nil: read in place of Paths and VarFiles, as if they stood there
-	Offline  bool                        // neither environment nor secrets are read: what depends on them is checked as far as it goes
+	Offline  bool                        // Blind, and no plugin is asked
+	Blind    bool                        // neither environment nor secrets are read: what depends on them is checked as far as it goes
 	// Plugins gives access to plugin binaries, once it is known where the host keeps
 	// its data. It is called at most once; nil is a host without plugins.
 	Plugins func(Host) Plugins
@@ -32,6 +33,8 @@ type Options struct {
 	Explain string
 	Alone   *Alone // not nil: only the tasks of one plugin
 }
+
+func (o Options) blind() bool { return o.Offline || o.Blind }
 
 // Config is a whole configuration: values with every default applied.
 type Config struct {
@@ -71,7 +74,7 @@ func Load(ctx context.Context, opts Options) (*Config, hcl.Diagnostics, Sources)
 		steps:   steps{left: maxSteps},
 		sources: Sources{files: map[string][]byte{}, secret: secret},
 		find:    findings{list: &hcl.Diagnostics{}, names: map[hcl.Range]bool{}},
-		scope:   newScope(outside{env: opts.Env, offline: opts.Offline, secret: secret}),
+		scope:   newScope(outside{env: opts.Env, offline: opts.blind(), secret: secret}),
 	}
 	config := l.load()
 	config.Hide = secret.sealed()

@@ -55,7 +55,7 @@ func (l *loader) decodeConfig(i *instance, p *plugin, typ *wire.Type, decoder *s
 	i.def.Config.Redacted = redacted
 	if len(decoded.Unknown) > 0 {
 		// Otherwise it is known why: an error was reported for what it comes from.
-		if !l.opts.Offline && !i.probe && !l.find.failed() {
+		if !l.opts.blind() && !i.probe && !l.find.failed() {
 			path := schema.PathOf(decoded.Unknown[0])
 			i.find.errorf(schema.SourceRange(body, path), "", "%s of task %q has no known value", schema.FormatPath(path), i.def.Name)
 		}
@@ -65,7 +65,7 @@ func (l *loader) decodeConfig(i *instance, p *plugin, typ *wire.Type, decoder *s
 		i.find.errorf(i.node.rng, "", "the config of task %q cannot be sent to the plugin: %s", i.def.Name, err)
 		return nil
 	}
-	if !typ.Validates || l.opts.Offline {
+	if !typ.Validates || l.opts.blind() {
 		return nil
 	}
 	return &check{instance: i, plugin: p, typ: typ.Name, body: body}

@@ -96,7 +96,7 @@ func (l *loader) settle(v *variable, values map[string]given) cty.Value {
 	g, ok := values[v.name]
 	if !ok {
 		attr := v.node.attrs["default"]
-		if attr == nil && l.opts.Offline {
+		if attr == nil && l.opts.blind() {
 			return unknown
 		}
 		if attr == nil {

@@ -89,7 +89,7 @@ func buildFirst(t *testing.T, source, out string) {
 	}
 	cmd := exec.Command("go", "build", "-overlay", overlay, "-o", out, "./plugins/disk")
 	cmd.Dir = module
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false -trimpath")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build the first plugin: %v\n%s", err, text)
 	}

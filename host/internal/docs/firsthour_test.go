@@ -54,7 +54,7 @@ func TestTheTutorialGoesAsItSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The module cache has what the plugin needs; nothing is asked of a network.
-	w := newWalk(t, dir, "CLONE="+clone, "GOCACHE="+strings.TrimSpace(string(cache)), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOSUMDB=off", "GOWORK=off", "CGO_ENABLED=0")
+	w := newWalk(t, dir, "CLONE="+clone, "GOCACHE="+strings.TrimSpace(string(cache)), "GOFLAGS=-mod=mod -trimpath", "GOPROXY=off", "GOSUMDB=off", "GOWORK=off", "CGO_ENABLED=0")
 	seen := w.through(before)
 	if err := os.WriteFile(filepath.Join(dir, "pipeline.hcl"), []byte(marked(t, guide, "pipeline")), 0o600); err != nil {
 		t.Fatal(err)

@@ -38,7 +38,8 @@ type Finding struct {
 type Machine struct {
 	DataDir   string
 	PluginDir string
-	Processes int // plugin processes that the configuration may have at a time
+	Cgroup    string // that the configuration names
+	Processes int    // plugin processes that the configuration may have at a time
 	Accounts  []Account
 }
 

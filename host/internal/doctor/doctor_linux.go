@@ -2,13 +2,15 @@ package doctor
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/taskhost/taskhost/host/internal/cgroup"
 )
 
 // File systems on which a lock or a sync does not mean what SQLite takes it for, or nothing survives, by their magic numbers (statfs(2)).
@@ -55,8 +57,8 @@ func processes(_ context.Context, m Machine) Finding {
 }
 
 func pidsMax() (uint64, bool) {
-	dir, err := ownCgroup()
-	if err != nil {
+	dir := cgroup.Of(cgroup.Self)
+	if dir == "" {
 		return 0, false
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "pids.max"))
@@ -95,38 +97,32 @@ func kernel(context.Context, Machine) Finding {
 	return finding(name, OK, "", "%s, %s", release, system())
 }
 
-func cgroups(context.Context, Machine) Finding {
+func cgroups(_ context.Context, m Machine) Finding {
 	const name = "cgroup"
 	const remedy = "with systemd: Delegate=memory pids cpu in the unit"
-	dir, err := ownCgroup()
-	if err != nil {
-		return finding(name, Info, remedy, "%s; limits are those of setrlimit, and a tree of processes is ended one by one", err)
+	dir := m.Cgroup
+	if dir == "" {
+		dir = cgroup.Delegated()
+	}
+	if dir == "" {
+		return finding(name, Info, remedy, "none is delegated to a host that is started here; limits are those of setrlimit, and a tree of processes is ended one by one")
 	}
 	if unix.Access(filepath.Join(dir, "cgroup.procs"), unix.W_OK) != nil || unix.Access(dir, unix.W_OK) != nil {
-		return finding(name, Info, remedy, "%s is not delegated to this user; limits are those of setrlimit", dir)
+		return finding(name, Warn, "give it to the account that the host runs as", "%s cannot be written; limits are those of setrlimit", dir)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
 	if err != nil {
-		return finding(name, Info, remedy, "%s", err)
+		return finding(name, Warn, remedy, "%s", err)
 	}
-	return finding(name, OK, "", "%s is delegated, with %s", dir, strings.TrimSpace(string(text)))
-}
-
-// ownCgroup is the directory of this process's cgroup, of version 2.
-func ownCgroup() (string, error) {
-	const root = "/sys/fs/cgroup"
-	var st unix.Statfs_t
-	if err := unix.Statfs(root, &st); err != nil || st.Type != unix.CGROUP2_SUPER_MAGIC {
-		return "", fmt.Errorf("there is no cgroup of version 2 at %s", root)
-	}
-	text, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(string(text)) {
-		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
-			return filepath.Join(root, path), nil
+	offered := strings.Fields(string(text))
+	var lacks []string
+	for _, controller := range []string{"memory", "cpu", "pids"} {
+		if !slices.Contains(offered, controller) {
+			lacks = append(lacks, controller)
 		}
 	}
-	return "", fmt.Errorf("this process is in no cgroup of version 2")
+	if len(lacks) > 0 {
+		return finding(name, Info, remedy, "%s has no controller for %s", dir, strings.Join(lacks, ", "))
+	}
+	return finding(name, OK, "", "%s holds memory, cpu and pids of each process with all that it starts", dir)
 }

@@ -71,7 +71,7 @@ func devModule(t *testing.T, form string) (dir string, env []string) {
 	if out, code := cliWith(t, dir, nil, "plugin", "new", "greeter", "-type", form, "-replace", root); code != 0 {
 		t.Fatalf("plugin new: exit %d: %s", code, out)
 	}
-	env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOSUMDB=off", "GOWORK=off", "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
+	env = append(os.Environ(), "GOFLAGS=-mod=mod -trimpath", "GOPROXY=off", "GOSUMDB=off", "GOWORK=off", "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
 	gocache, err := exec.Command("go", "env", "GOCACHE").Output()
 	if err != nil {
 		t.Fatal(err)

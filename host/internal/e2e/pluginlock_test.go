@@ -75,3 +75,24 @@ func TestALockFilePinsPluginsAndStandsInForThem(t *testing.T) {
 	}
 	try(1, `did you mean "url"`, "validate")
 }
+
+// TestPluginsAreLockedWithoutTheSecretsOfTheHost is the desk of somebody who may change the configuration and knows none of them.
+func TestPluginsAreLockedWithoutTheSecretsOfTheHost(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(lockedShop, "  on_demand {}", "  env = { TOKEN = secret(\"env:TASKHOST_E2E_NOT_SET\") }\n  on_demand {}", 1)
+	dir := bench(t, map[string]string{"config.hcl": text})
+	for _, step := range []struct {
+		want int
+		says string
+		args []string
+	}{
+		{1, "TASKHOST_E2E_NOT_SET is not set", []string{"validate"}},
+		{0, "new", []string{"plugin", "lock"}},
+		{0, "same", []string{"plugin", "verify"}},
+		{0, "the configuration is valid: 2 tasks", []string{"validate", "-offline"}},
+	} {
+		if out, code := cli(t, dir, step.args...); code != step.want || !strings.Contains(out, step.says) {
+			t.Errorf("taskhost %s: exit %d, want %d with %q:\n%s", strings.Join(step.args, " "), code, step.want, step.says, out)
+		}
+	}
+}

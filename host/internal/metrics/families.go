@@ -181,6 +181,10 @@ var families = []family{
 			s.page.buckets(all[i].took, "route", k.route, "method", k.method)
 		}
 	}},
+	{"taskhost_http_connections", gauge, "Connections that an address of the admin API or the ingress holds.", perAddress(func(c *Connections) float64 { return float64(c.Held) })},
+	{"taskhost_http_max_connections", gauge, "How many connections an address holds at a time.", perAddress(func(c *Connections) float64 { return float64(c.Most) })},
+	{"taskhost_http_connections_cut_total", counter, "Connections that rested and were cut to make room for another one.", perAddress(func(c *Connections) float64 { return float64(c.Cut) })},
+	{"taskhost_http_connections_delayed_total", counter, "Connections that came when there was no room, and waited for it.", perAddress(func(c *Connections) float64 { return float64(c.Delayed) })},
 	{"taskhost_event_readers", gauge, "Readers of events, those in the host included.", func(s *scrape) { s.sample(float64(s.readers)) }},
 	{"taskhost_event_readers_cut_total", counter, "Readers that fell behind and were cut.", func(s *scrape) { s.sample(float64(s.cut)) }},
 
@@ -225,6 +229,15 @@ func perQueue(value func(*scrape, *task.QueueStatus) float64) func(*scrape) {
 	return func(s *scrape) {
 		for i := range s.queues {
 			s.sample(value(s, &s.queues[i]), "queue", s.queues[i].Name)
+		}
+	}
+}
+
+func perAddress(value func(*Connections) float64) func(*scrape) {
+	return func(s *scrape) {
+		for i := range s.connections {
+			c := &s.connections[i]
+			s.sample(value(c), "listener", c.Listener, "address", clean(c.Address))
 		}
 	}
 }

@@ -52,6 +52,9 @@ func newWorld(names ...string) *world {
 		},
 		Unresponsive: func() map[int]bool { return map[int]bool{3: true} },
 		ClockJumps:   func() (uint64, uint64) { return 4, 6 },
+		Connections: func() []Connections {
+			return []Connections{{"admin", "unix:data/admin.sock", 3, 2048, 0, 1}, {"ingress", "127.0.0.1:7490", 5, 100, 2, 9}}
+		},
 	})
 	return w
 }

@@ -25,6 +25,15 @@ type Sources struct {
 	Unresponsive func() map[int]bool
 	// ClockJumps counts the steps of the wall clock, those while the machine slept included.
 	ClockJumps func() (forward, backward uint64)
+	// Connections are those of each address that is listened on.
+	Connections func() []Connections
+}
+
+// Connections is how full one address is.
+type Connections struct {
+	Listener, Address string // admin or ingress, and where it listens
+	Held, Most        int
+	Cut, Delayed      uint64
 }
 
 // Store is what the store says of itself.

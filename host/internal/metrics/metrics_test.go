@@ -310,7 +310,7 @@ func BenchmarkScrape(b *testing.B) {
 	b.ReportMetric(float64(size), "bytes")
 }
 
-func TestProcessesThatDoNotAnswerAndStepsOfTheClockAreShown(t *testing.T) {
+func TestProcessesThatDoNotAnswerStepsOfTheClockAndConnectionsAreShown(t *testing.T) {
 	t.Parallel()
 	all := full().scrape(t)
 	for _, tt := range []struct {
@@ -321,6 +321,10 @@ func TestProcessesThatDoNotAnswerAndStepsOfTheClockAreShown(t *testing.T) {
 		{"taskhost_plugin_unresponsive", "task", "loader", 0},
 		{"taskhost_clock_jumps_total", "direction", "forward", 4},
 		{"taskhost_clock_jumps_total", "direction", "backward", 6},
+		{"taskhost_http_connections", "address", "unix:data/admin.sock", 3},
+		{"taskhost_http_max_connections", "listener", "ingress", 100},
+		{"taskhost_http_connections_cut_total", "address", "127.0.0.1:7490", 2},
+		{"taskhost_http_connections_delayed_total", "listener", "ingress", 9},
 	} {
 		if got := value(t, all, tt.name, tt.label, tt.of); got != tt.want {
 			t.Errorf("%s of %s: %v, want %v", tt.name, tt.of, got, tt.want)

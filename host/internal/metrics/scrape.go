@@ -32,6 +32,7 @@ type scrape struct {
 	omitted             int // published numbers without a series
 	unresponsive        map[int]bool
 	forward, backward   uint64 // steps of the clock
+	connections         []Connections
 }
 
 // taskView is one task.
@@ -55,6 +56,7 @@ func (m *Metrics) look(ctx context.Context) (*scrape, error) {
 	s.readers, s.cut = m.sources.Readers()
 	s.unresponsive = m.sources.Unresponsive()
 	s.forward, s.backward = m.sources.ClockJumps()
+	s.connections = m.sources.Connections()
 	m.mu.Lock()
 	s.reload = m.reload
 	m.mu.Unlock()

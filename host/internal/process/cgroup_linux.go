@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
 
+	kernel "github.com/taskhost/taskhost/host/internal/cgroup"
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
@@ -40,7 +41,7 @@ type cgroups struct {
 // delegated to this process. nil is a host without.
 func openCgroups(dir string, log hclog.Logger) *cgroups {
 	if dir == "" {
-		if dir = delegated(); dir == "" {
+		if dir = kernel.Delegated(); dir == "" {
 			return nil
 		}
 	}
@@ -54,39 +55,6 @@ func openCgroups(dir string, log hclog.Logger) *cgroups {
 	return g
 }
 
-// delegated is the cgroup of this process when systemd has marked it as given to us, otherwise "".
-func delegated() string {
-	dir := ownCgroup()
-	if dir == "" {
-		return ""
-	}
-	var mark [8]byte
-	for _, name := range []string{"user.delegate", "trusted.delegate"} {
-		if n, err := unix.Getxattr(dir, name, mark[:]); err == nil && string(mark[:n]) == "1" {
-			return dir
-		}
-	}
-	return ""
-}
-
-// ownCgroup is the directory of this process's cgroup of version 2, "" without one.
-func ownCgroup() string {
-	text, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(text)) {
-		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
-			dir := filepath.Join("/sys/fs/cgroup", path)
-			var st unix.Statfs_t
-			if unix.Statfs(dir, &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
-				return dir
-			}
-		}
-	}
-	return ""
-}
-
 // prepare moves the host out of the way and turns on what controllers there are.
 func (g *cgroups) prepare() error {
 	if err := canBeBorn(); err != nil {
@@ -96,7 +64,7 @@ func (g *cgroups) prepare() error {
 	if err := os.Mkdir(own, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if ownCgroup() == g.dir {
+	if kernel.Of(kernel.Self) == g.dir {
 		if err := write(own, "cgroup.procs", strconv.Itoa(os.Getpid())); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -138,6 +139,30 @@ func TestACgroupHoldsTheWholeTreeAndEndsItAtOnce(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(root, groupPrefix+"*")); len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+func TestAnOOMKillInACgroupIsKnownAsOne(t *testing.T) {
+	root := cgroupRoot(t)
+	s := newStand(t, "grab", "")
+	s.l.groups = openCgroups(root, hclog.NewNullLogger())
+	if s.l.groups == nil {
+		t.Fatal("the group cannot be used")
+	}
+	if !slices.Contains(s.l.groups.controllers, "memory") {
+		t.Skipf("cgroups of version 2 have no controller for memory here, only for %q", s.l.groups.controllers)
+	}
+	s.spec.Limits = task.Limits{Memory: 96 << 20}
+	p := s.launch()
+	if l := p.Info().Limits; len(l) != 1 || l[0].By != byCgroup {
+		t.Errorf("limits: %+v", l)
+	}
+	if err := p.Configure(context.Background(), task.Configure{Task: s.spec.Task, Type: "t", Mode: task.Periodic}); err == nil {
+		t.Fatal("nothing stops it")
+	}
+	<-p.Done()
+	if exit := p.Exit(); !exit.OOM || exit.Signal != "killed" || exit.Text() != "out of memory" {
+		t.Errorf("%+v: %s", exit, exit.Text())
 	}
 }
 

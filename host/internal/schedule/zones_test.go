@@ -2,8 +2,8 @@ package schedule
 
 import (
 	"archive/zip"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sort"
 	"strings"
 	"testing"
@@ -13,7 +13,11 @@ import (
 // allZones returns every zone of the toolchain's IANA database by name.
 func allZones(t testing.TB) []string {
 	t.Helper()
-	archive, err := zip.OpenReader(filepath.Join(runtime.GOROOT(), "lib", "time", "zoneinfo.zip"))
+	root, err := exec.Command("go", "env", "GOROOT").Output() // runtime.GOROOT is empty in a binary without paths
+	if err != nil {
+		t.Fatalf("cannot find the toolchain: %v", err)
+	}
+	archive, err := zip.OpenReader(filepath.Join(strings.TrimSpace(string(root)), "lib", "time", "zoneinfo.zip"))
 	if err != nil {
 		t.Fatalf("cannot list the time zones: %v", err)
 	}

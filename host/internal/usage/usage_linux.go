@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/taskhost/taskhost/host/internal/cgroup"
 )
 
 // The kernel counts the time of processes in ticks, of which there are 100 a second on every Linux that Go runs on.
@@ -32,27 +34,14 @@ func Of(pid int) (Usage, bool) {
 	}, true
 }
 
-const cgroupRoot = "/sys/fs/cgroup"
-
 // groupOf is the cgroup that holds the whole tree of a process, "" where there is none of its own: then the process is in
 // that of the host.
 func groupOf(pid int) string {
-	own, its := cgroupOf("self"), cgroupOf(strconv.Itoa(pid))
-	if its == "" || its == own {
+	own, its := cgroup.Of(cgroup.Self), cgroup.Of(strconv.Itoa(pid))
+	if its == own {
 		return ""
 	}
-	return filepath.Join(cgroupRoot, its)
-}
-
-// cgroupOf is the path of a process's cgroup of version 2.
-func cgroupOf(process string) string {
-	var room [1024]byte
-	for line := range strings.Lines(string(readSmall("/proc/"+process+"/cgroup", room[:]))) {
-		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
-			return path
-		}
-	}
-	return ""
+	return its
 }
 
 // ofGroup reads what everything in a cgroup takes, what has ended there included; false when there is no such group.
