@@ -54,7 +54,7 @@ func TestEachProcessThatPM2ListsBeyondItsNumberIsAnInstance(t *testing.T) {
 
 func TestWhatPM2HasSavedIsReadAsItsProcessesAre(t *testing.T) {
 	t.Parallel()
-	const process = `{"name":"web","pm_exec_path":"/srv/x.js","pm_cwd":"/srv","exec_interpreter":"node","exec_mode":"cluster_mode","instances":2,"autorestart":true,"args":["a"],"env":{"A":"b","HOME":"/root"},"A":"b","pm_uptime":1}`
+	const process = `{"name":"web","pm_exec_path":"/srv/x.js","pm_cwd":"/srv","exec_interpreter":"node","exec_mode":"cluster_mode","instances":2,"autorestart":true,"args":["a"],"env":{"A":"b","HOME":"/home/web"},"A":"b","pm_uptime":1}`
 	f := pm2.Read([]imports.File{{Name: "dump.pm2", Text: "[" + process + ",\n" + process + "]"}})
 	if len(f.Tasks) != 1 || f.Broken() {
 		t.Fatalf("tasks %+v, notes %v", f.Tasks, f.Notes)
