@@ -51,3 +51,21 @@ func TestEachProcessThatPM2ListsBeyondItsNumberIsAnInstance(t *testing.T) {
 		t.Errorf("env %s", got)
 	}
 }
+
+func TestWhatPM2HasSavedIsReadAsItsProcessesAre(t *testing.T) {
+	t.Parallel()
+	const process = `{"name":"web","pm_exec_path":"/srv/x.js","pm_cwd":"/srv","exec_interpreter":"node","exec_mode":"cluster_mode","instances":2,"autorestart":true,"args":["a"],"env":{"A":"b","HOME":"/home/web"},"A":"b","pm_uptime":1}`
+	f := pm2.Read([]imports.File{{Name: "dump.pm2", Text: "[" + process + ",\n" + process + "]"}})
+	if len(f.Tasks) != 1 || f.Broken() {
+		t.Fatalf("tasks %+v, notes %v", f.Tasks, f.Notes)
+	}
+	task := f.Tasks[0]
+	if task.Get("instances") != "2" || task.Get("config.dir") != `"/srv"` || task.Get("config.command") != `["node", "/srv/x.js", "a"]` || strings.Contains(string(task.Get("env")), "HOME") {
+		t.Errorf("instances %s, dir %s, command %s, env %s", task.Get("instances"), task.Get("config.dir"), task.Get("config.command"), task.Get("env"))
+	}
+	for _, n := range f.Notes {
+		if strings.Contains(n.Text, "pm_uptime") {
+			t.Errorf("what pm2 keeps of a life is no setting: %s", n.Text)
+		}
+	}
+}
