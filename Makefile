@@ -115,18 +115,21 @@ package-test: package ## install, use, remove and purge the packages on a copy o
 image: ## build the container image without a registry, run it, and write it to dist/taskhost-image.tar (needs root and buildah)
 	packaging/test-image.sh dist/taskhost-image.tar
 
+# For what is compiled and never run.
+FAST := -gcflags='all=-N -l -dwarf=false'
+
 # A plugin's logic can be written and tested on windows; a host cannot run there.
 .PHONY: windows
 windows: ## vet the SDK and the client for windows
-	GOOS=windows $(GO) vet ./sdk/... ./host/admin
+	GOOS=windows $(GO) vet $(FAST) ./sdk/... ./host/admin
 
-# Every platform but this one, which `make build` links. Nothing runs there, so nothing is optimised.
+# Every platform but this one, which `make build` links.
 PLATFORMS_BESIDE = $(filter-out $(shell $(GO) env GOHOSTOS)/$(shell $(GO) env GOHOSTARCH),linux/amd64 linux/arm64 darwin/amd64 darwin/arm64)
 
 .PHONY: cross
 cross: windows ## compile and link host and plugins for linux and darwin on amd64 and arm64, and vet the SDK and the client for windows
 	@for platform in $(PLATFORMS_BESIDE); do echo "$$platform"; \
-	  GOOS=$${platform%/*} GOARCH=$${platform#*/} $(BUILD) -gcflags='all=-N -l -dwarf=false' -o /dev/null ./host/cmd/taskhost $(PLUGINS:%=./plugins/%) || exit 1; done
+	  GOOS=$${platform%/*} GOARCH=$${platform#*/} $(BUILD) $(FAST) -o /dev/null ./host/cmd/taskhost $(PLUGINS:%=./plugins/%) || exit 1; done
 
 .PHONY: generate
 generate: ## write the generated code and the generated parts of the docs

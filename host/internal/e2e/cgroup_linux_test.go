@@ -110,8 +110,8 @@ task "greedy" {
   process = "task"
   on_demand {}
   limits {
-    memory = "96MiB"
-    cpu    = 0.5
+    memory = "64MiB"
+    cpu    = 1.5
     pids   = 100
   }
   config {
@@ -135,7 +135,10 @@ task "modest" {
 			t.Skipf("cgroups of version 2 have no controller for %s here, they have: %s", name, offered)
 		}
 	}
-	r := run(t, h, "greedy", admin.RunRequest{})
+	r, err := h.StartRun(t.Context(), "greedy", admin.RunRequest{}, "", admintest.Bound)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if r.Outcome != "failed" || len(r.Attempts) != 1 || r.Attempts[0].Exit == nil || !r.Attempts[0].Exit.OOM || !strings.Contains(r.Attempts[0].Exit.Text, "memory") {
 		t.Errorf("%s, %+v, attempts %+v", r.Outcome, r.Error, r.Attempts)
 	}
@@ -153,7 +156,7 @@ task "modest" {
 		}
 	}
 	group := groupOf(t, dir, got)
-	for file, want := range map[string]string{"memory.max": "100663296", "cpu.max": "50000 100000", "pids.max": "100"} {
+	for file, want := range map[string]string{"memory.max": "67108864", "cpu.max": "150000 100000", "pids.max": "100"} {
 		if value, err := os.ReadFile(filepath.Join(group, file)); err != nil || strings.TrimSpace(string(value)) != want {
 			t.Errorf("%s: %q, %v; want %s", file, value, err, want)
 		}
