@@ -74,19 +74,19 @@ function head(query) {
     plain("Runs", "c-strip"), plain("Note", "c-note"), plain(mayAct() ? "Actions" : "", "c-actions")));
 }
 
-const near = new Set(); // tasks whose rows have been near the window: only these are made whole
+const near = new Set(); // tasks whose rows are near the window: only these are made whole
 
 const watch = new IntersectionObserver((entries) => {
+  const before = [...near].join();
   for (const e of entries) {
-    if (!e.isIntersecting) continue;
     const t = state.tasks.get(e.target.dataset.task);
-    watch.unobserve(e.target);
-    if (!t) continue;
-    near.add(t.name);
-    want(t.name, t.mode === "periodic");
-    changed();
+    if (t && e.isIntersecting) {
+      near.add(t.name);
+      want(t.name, t.mode === "periodic");
+    } else if (!e.target.contains(document.activeElement)) near.delete(e.target.dataset.task);
   }
-}, { rootMargin: "400px" });
+  if ([...near].join() !== before) changed();
+}, { rootMargin: "200% 0%" });
 
 const frame = (t, ...inner) => h("div", { role: "row", class: `task-row at-${t.state}`, "data-task": t.name, made: (el) => watch.observe(el) }, inner);
 
@@ -140,7 +140,9 @@ function noteOf(t) {
 }
 
 // A row is made again only when something of it has changed.
-const rowOf = (t) => lazy(t.name, [t, stripOf(t.name), state.pending.get(t.name), state.menu?.task === t.name, mayAct(), near.has(t.name)], () => (near.has(t.name) ? row(t) : outline(t)));
+const rowOf = (t) => (near.has(t.name)
+  ? lazy(t.name, [t, stripOf(t.name), state.pending.get(t.name), state.menu?.task === t.name, mayAct()], () => row(t))
+  : lazy(t.name, [t.state], () => outline(t)));
 
 // A long list is made in parts, one for each frame, so that nothing halts while it grows.
 const part = 100;
