@@ -86,7 +86,7 @@ const watch = new IntersectionObserver((entries) => {
     } else if (!e.target.contains(document.activeElement)) near.delete(e.target.dataset.task);
   }
   if ([...near].join() !== before) changed();
-}, { rootMargin: "200% 0%" });
+}, { rootMargin: "100% 0%" });
 
 const frame = (t, ...inner) => h("div", { role: "row", class: `task-row at-${t.state}`, "data-task": t.name, made: (el) => watch.observe(el) }, inner);
 
