@@ -61,12 +61,18 @@ type place struct {
 // startPlace starts a host with these tasks, on the hostile plugin and these.
 func startPlace(t *testing.T, hcl string, plugins ...string) *place {
 	t.Helper()
+	return startPlaceIn(t, t.TempDir(), hcl, plugins...)
+}
+
+// startPlaceIn is startPlace in a directory that the test has made.
+func startPlaceIn(t *testing.T, dir, hcl string, plugins ...string) *place {
+	t.Helper()
 	config := filepath.Join(t.TempDir(), "config.hcl")
 	head := "host {\n  data_dir = \"data\"\n  plugin_dir = \"plugins\"\n  require_checksums = false\n  admin {\n    listen = [\"unix:data/admin.sock\", \"127.0.0.1:0\"]\n  }\n}\n"
 	if err := os.WriteFile(config, []byte(head+hcl), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h := admintest.Start(t, admintest.Options{Config: config, Plugins: append(plugins, "host/internal/ui/hostile")})
+	h := admintest.Start(t, admintest.Options{Dir: dir, Config: config, Plugins: append(plugins, "host/internal/ui/hostile")})
 	p := &place{Host: h, conns: map[net.Conn]bool{}}
 	p.find(t)
 	data, err := os.ReadFile(filepath.Join(h.DataDir, "admin.token"))

@@ -185,7 +185,7 @@ func TestPicturesOfThePage(t *testing.T) {
 	}
 	site := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer site.Close()
-	p := startPlace(t, strings.ReplaceAll(shop, "SITE", site.URL), "plugins/exec", "plugins/http", "examples/04-report")
+	p := startPlaceIn(t, shopDir(t), strings.ReplaceAll(shop, "SITE", site.URL), "plugins/exec", "plugins/http", "examples/04-report")
 	fill(t, p, site.URL)
 	failed := p.UntilRun("exchange-rates", "failed")
 	p.edit(t, nightlyHour, laterHour) // for a plan
@@ -296,4 +296,15 @@ func fill(t *testing.T, p *place, site string) {
 		}
 	}
 	p.UntilRun("loader", "failed")
+}
+
+// shopDir is where the host of the pictures has its files: a path that the page shows, and that says nothing of a test.
+func shopDir(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(os.TempDir(), "shop")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatalf("the pictures need a directory of their own: %v", err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
