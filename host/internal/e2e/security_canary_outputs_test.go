@@ -149,7 +149,7 @@ var quiet = map[string]string{
 	"completion bash": "knows no host", "completion fish": "knows no host", "completion powershell": "knows no host", "completion zsh": "knows no host", "help": "knows no host",
 	"import crontab": "reads files of others, and knows no host", "import supervisord": "reads files of others, and knows no host", "import systemd": "reads files of others, and knows no host",
 	"dev": "its output is that of serve and of logs, which are looked at", "init": "writes a template, and knows no host", "plugin new": "writes templates, and knows no host",
-	"notify beat": toPlugin, "notify emit": toPlugin, "notify extend": toPlugin, "notify load": toPlugin, "notify progress": toPlugin,
+	"notify beat": toPlugin, "notify delete": toPlugin, "notify emit": toPlugin, "notify extend": toPlugin, "notify load": toPlugin, "notify progress": toPlugin,
 	"notify ready": toPlugin, "notify save": toPlugin, "notify state": toPlugin, "notify status": toPlugin,
 	"serve": "its output is looked at as a whole", "host shutdown": "ends the host, which says so in its output",
 	"runs cancel": "answers with the run, as runs show does", "runs retry": "answers with the run, as runs show does", "runs timeout": "answers with the run, as runs show does",
