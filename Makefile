@@ -61,9 +61,12 @@ LOAD ?= 5m
 load-page: browser ## watch the page with 1,000 tasks at 50 events a second for LOAD: its memory and its longest work
 	$(GO) test -count=1 -v -timeout=0 -run=TestThePageStaysSmoothUnderLoad ./host/internal/ui -load=$(LOAD)
 
+# The packages whose tests take longest go first, so that none of them is left to run alone at the end.
+LONG := ./host/internal/ui ./host/internal/e2e ./host/internal/torture
+
 .PHONY: test
 test: check build browser daemons ## run everything: checks, unit tests, whole-program tests
-	$(GO) test -count=1 -timeout=12m ./...
+	$(GO) test -count=1 -timeout=12m $(LONG) ./...
 
 .PHONY: check
 check: ## formatting, vet, generated code and import rules

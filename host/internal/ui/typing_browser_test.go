@@ -14,7 +14,8 @@ import (
 	"github.com/taskhost/taskhost/host/admin"
 )
 
-// restless pauses and resumes a task until the test is over, a few times a second, so that the page is drawn again and again.
+// restless pauses a task and resumes it by turns until the test is over, a few times a second: a page that looks at any moment finds the
+// task changed sooner or later, in its row or, where that is filtered out, in the counts of the states.
 func restless(t *testing.T, p *place, name string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -22,11 +23,13 @@ func restless(t *testing.T, p *place, name string) {
 	busy.Go(func() {
 		pace := time.NewTicker(100 * time.Millisecond)
 		defer pace.Stop()
-		for ctx.Err() == nil {
+		for paused := false; ctx.Err() == nil; paused = !paused {
 			<-pace.C
-			_, err := p.Pause(ctx, name, admin.Pause{Reason: "again"})
-			if err == nil {
+			var err error
+			if paused {
 				_, err = p.Resume(ctx, name, admin.Resume{})
+			} else {
+				_, err = p.Pause(ctx, name, admin.Pause{Reason: "again"})
 			}
 			if err != nil && ctx.Err() == nil {
 				t.Error(err)
