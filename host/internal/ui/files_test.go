@@ -60,6 +60,21 @@ func TestFilesAreZippedForWhoTakesIt(t *testing.T) {
 	}
 }
 
+func TestOnlyAPageThatAPersonOpenedIsNotKeptApart(t *testing.T) {
+	t.Parallel()
+	p := New(Options{})
+	for site, apart := range map[string]bool{"none": false, "same-origin": true, "same-site": true, "cross-site": true, "": true} {
+		r := httptest.NewRequest("GET", "/ui/", nil)
+		r.Header.Set("Sec-Fetch-Site", site)
+		w := httptest.NewRecorder()
+		w.Header().Set("Cross-Origin-Opener-Policy", "same-origin") // as every answer has it
+		p.ServeFile(w, r, "")
+		if got := w.Header().Get("Cross-Origin-Opener-Policy") != ""; got != apart || !strings.Contains(w.Header().Get("Vary"), "Sec-Fetch-Site") {
+			t.Errorf("Sec-Fetch-Site %q: kept apart is %v, the headers are %v", site, got, w.Header())
+		}
+	}
+}
+
 func TestNoFileButThePagesOwnIsServed(t *testing.T) {
 	t.Parallel()
 	p := New(Options{})
