@@ -111,7 +111,8 @@ type gap struct{ runs, slots, events int }
 
 func (g gap) any() bool { return g != gap{} }
 
-// shed gives up the oldest records when there are more than most, and a tenth more: it is not done for each.
+// shed gives up the oldest records when there are more than most, and a tenth more, and the oldest events when there are a tenth more than most:
+// it is not done for each.
 func (b *batch) shed(most int, mostBytes int64, mostEvents int) (lost gap) {
 	if len(b.runs)+len(b.slots) > most || b.bytes > mostBytes {
 		type old struct {
@@ -142,7 +143,7 @@ func (b *batch) shed(most int, mostBytes int64, mostEvents int) (lost gap) {
 			}
 		}
 	}
-	if over := len(b.events) - mostEvents; over > 0 {
+	if over := len(b.events) - mostEvents; over > mostEvents/10 {
 		b.events = slices.Clone(b.events[over:])
 		b.told = max(0, b.told-over)
 		lost.events = over

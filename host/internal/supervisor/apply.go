@@ -51,7 +51,7 @@ func (f *Fleet) apply(gen task.Generation, defs map[string]*task.Definition, pla
 	if gen.ShutdownTimeout > 0 {
 		f.cfg.ShutdownTimeout = gen.ShutdownTimeout
 	}
-	f.deps.defs = defs
+	f.deps.declare(defs)
 	moved := f.inherit(gen.Moves, old, defs)
 	f.gates.define(gen.Groups, f.cfg.Now().Round(0))
 	var fresh []*loop

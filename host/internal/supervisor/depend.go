@@ -11,8 +11,26 @@ import (
 
 // dependencies answers what depends on what. It is pure; the fleet owns it.
 type dependencies struct {
-	defs  map[string]*task.Definition
-	facts map[string]facts
+	defs   map[string]*task.Definition
+	facts  map[string]facts
+	blocks map[string][]string // the tasks of a block, sorted
+	on     map[string][]string // the tasks that name a task or a block as what they depend on, sorted
+}
+
+// declare makes these the tasks that there are.
+func (d *dependencies) declare(defs map[string]*task.Definition) {
+	d.defs, d.blocks, d.on = defs, map[string][]string{}, map[string][]string{}
+	for _, name := range slices.Sorted(maps.Keys(defs)) {
+		def := defs[name]
+		if def.Block != "" {
+			d.blocks[def.Block] = append(d.blocks[def.Block], name)
+		}
+		for _, dep := range def.DependsOn {
+			if others := d.on[dep.Task]; len(others) == 0 || others[len(others)-1] != name {
+				d.on[dep.Task] = append(others, name)
+			}
+		}
+	}
 }
 
 // instances returns the tasks that a name stands for: the task of that name, or all of the block.
@@ -20,14 +38,7 @@ func (d *dependencies) instances(name string) []string {
 	if _, ok := d.defs[name]; ok {
 		return []string{name}
 	}
-	var names []string
-	for task, def := range d.defs {
-		if def.Block == name {
-			names = append(names, task)
-		}
-	}
-	slices.Sort(names)
-	return names
+	return d.blocks[name]
 }
 
 // unmet returns what the task still waits for, as "redis is ready", sorted by its declaration.
@@ -47,25 +58,21 @@ func (d *dependencies) unmet(def *task.Definition) []string {
 	return unmet
 }
 
-// dependants returns the tasks that depend on the named one.
+// dependants returns the tasks that depend on the named one, or on its block.
 func (d *dependencies) dependants(name string) []string {
 	block, _, _ := strings.Cut(name, ".")
 	if def := d.defs[name]; def != nil {
 		block = def.Block
 	}
-	var names []string
-	for other, def := range d.defs {
-		if other == name {
-			continue
-		}
-		for _, dep := range def.DependsOn {
-			if dep.Task == name || dep.Task == block {
-				names = append(names, other)
-				break
-			}
-		}
+	names := d.on[name]
+	if block != "" && block != name && len(d.on[block]) > 0 {
+		names = slices.Concat(names, d.on[block])
+		slices.Sort(names)
+		names = slices.Compact(names)
 	}
-	slices.Sort(names)
+	if slices.Contains(names, name) {
+		names = slices.DeleteFunc(slices.Clone(names), func(other string) bool { return other == name })
+	}
 	return names
 }
 

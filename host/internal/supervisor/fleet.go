@@ -87,7 +87,7 @@ func New(cfg Config) *Fleet {
 		cfg:   cfg,
 		box:   newMailbox[func()](),
 		over:  make(chan struct{}),
-		deps:  dependencies{defs: map[string]*task.Definition{}, facts: map[string]facts{}},
+		deps:  dependencies{facts: map[string]facts{}},
 		unmet: map[string][]string{},
 		heirs: heirs{},
 		gates: newGates(),
@@ -385,21 +385,21 @@ func (f *Fleet) ended(l *loop) {
 	if v.loops[l.name] != l {
 		return
 	}
+	if f.down != nil {
+		f.down.ended(l.name) // the view stays as it is: to make it anew for each would take long when there are thousands
+		return
+	}
 	v.loops = maps.Clone(v.loops)
 	delete(v.loops, l.name)
 	delete(f.deps.facts, l.name)
 	delete(f.unmet, l.name)
-	if def := v.defs[l.name]; def != nil && f.down == nil {
+	if def := v.defs[l.name]; def != nil {
 		// Declared again while it was on its way out.
 		again := f.begin(definition{def: def, gen: v.generation.Number, plan: v.plans[l.name]})
 		v.loops[l.name] = again
 		defer f.launch(again)
 	}
 	f.view.Store(&v)
-	if f.down != nil {
-		f.down.ended(l.name)
-		return
-	}
 	if to := f.heirs.of(l.name); to != "" {
 		f.succeed(l.name, to)
 	}

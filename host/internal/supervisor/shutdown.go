@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -85,7 +86,7 @@ func (d *descent) look(f *Fleet) (done bool, err error) {
 		d.again = d.by.Add(lastGrace)
 		if !d.again.After(now) {
 			return true, fmt.Errorf("shut down: %s not down after all deadlines: %s",
-				count(len(d.left), "task"), strings.Join(d.names(), ", "))
+				count(len(d.left), "task"), d.names())
 		}
 	}
 	return false, nil
@@ -108,13 +109,14 @@ func (d *descent) tell(f *Fleet, name string) {
 	}
 }
 
-func (d *descent) names() []string {
-	var names []string
-	for name := range d.left {
-		names = append(names, name)
+// names are those of the tasks that are left, of many only the first.
+func (d *descent) names() string {
+	const most = 20
+	names := slices.Sorted(maps.Keys(d.left))
+	if more := len(names) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
 	}
-	slices.Sort(names)
-	return names
+	return strings.Join(names, ", ")
 }
 
 // Escalate makes every stop of the host's end begin the stage of mode at least, and ends

@@ -70,6 +70,7 @@ func (s *Sampler) Look() {
 	statuses := s.statuses()
 	sharing := Sharing(statuses)
 	now, next := s.now(), map[process]look{}
+	read := map[int]reading{} // tasks that share a process began in it at different times: it is asked once for all of them
 	for i := range statuses {
 		for _, p := range statuses[i].Processes {
 			key := process{p.PID, p.Started.UnixNano()}
@@ -78,10 +79,15 @@ func (s *Sampler) Look() {
 			}
 			before, known := s.last(key)
 			if !known {
-				before = look{at: p.Started, group: s.group(p.PID)}
+				before = look{at: p.Started}
 			}
-			if one, ok := s.at(p.PID, before, sharing[p.PID], now); ok {
-				next[key] = one
+			r, ok := read[p.PID]
+			if !ok {
+				r = s.read(p.PID, before, known)
+				read[p.PID] = r
+			}
+			if r.ok {
+				next[key] = after(r, before, sharing[p.PID], now)
 			}
 		}
 	}
@@ -91,20 +97,35 @@ func (s *Sampler) Look() {
 	s.version.Add(1)
 }
 
-// at looks at one process: at the tree that it began where a cgroup of its own holds that.
-func (s *Sampler) at(pid int, before look, tasks int, now time.Time) (look, bool) {
-	u, ok := Usage{}, false
-	if before.group != "" {
-		u, ok = s.tree(before.group)
+// reading is what the kernel says of a process at one look.
+type reading struct {
+	usage Usage
+	group string
+	tree  bool // usage is that of the tree that it began
+	ok    bool
+}
+
+// read asks for one process: for the tree that it began where a cgroup of its own holds that.
+func (s *Sampler) read(pid int, before look, known bool) reading {
+	r := reading{group: before.group}
+	if !known {
+		r.group = s.group(pid)
 	}
-	tree := ok
-	if !ok {
-		u, ok = s.process(pid)
+	if r.group != "" {
+		r.usage, r.tree = s.tree(r.group)
 	}
-	after := look{at: now, usage: u, group: before.group}
-	after.shown = share(before, after, tasks)
-	after.shown.Tree = tree
-	return after, ok
+	r.ok = r.tree
+	if !r.tree {
+		r.usage, r.ok = s.process(pid)
+	}
+	return r
+}
+
+func after(r reading, before look, tasks int, now time.Time) look {
+	l := look{at: now, usage: r.usage, group: r.group}
+	l.shown = share(before, l, tasks)
+	l.shown.Tree = r.tree
+	return l
 }
 
 // share is the part of one task among several that share a process, and how busy it was between two looks.
