@@ -1,7 +1,9 @@
 package pulse
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,7 +13,7 @@ import (
 )
 
 const (
-	every   = 15 * time.Second // from one round of questions to the next
+	every   = 15 * time.Second // from one question to a process to the next
 	patient = 10 * time.Second // that a process may take to answer
 	abreast = 64               // that are asked at a time
 )
@@ -75,39 +77,52 @@ func (l *Launcher) Unresponsive() map[int]bool {
 	return pids
 }
 
+// rounds asks every process again and again, one after the other in equal distances: all at once they would take the processors
+// from the tasks for a while, a second when there are a thousand.
 func (l *Launcher) rounds(ctx context.Context) {
 	defer close(l.done)
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	places := make(chan struct{}, abreast)
 	for {
-		select {
-		case <-ctx.Done():
+		all := l.present()
+		if len(all) == 0 && !pause(ctx, every) {
 			return
-		case <-ticker.C:
-			l.round(ctx)
+		}
+		for _, p := range all {
+			if !pause(ctx, every/time.Duration(len(all))) {
+				return
+			}
+			places <- struct{}{}
+			asking.Go(func() {
+				defer func() { <-places }()
+				l.ask(ctx, p)
+			})
 		}
 	}
 }
 
-// round asks every process once.
-func (l *Launcher) round(ctx context.Context) {
-	var asking sync.WaitGroup
-	places := make(chan struct{}, abreast)
-	for _, p := range l.present() {
-		places <- struct{}{}
-		asking.Go(func() {
-			defer func() { <-places }()
-			limited, cancel := context.WithTimeout(ctx, patient)
-			defer cancel()
-			err := p.Ping(limited)
-			// One that refuses is on its way out; only silence counts.
-			l.note(p, err != nil && limited.Err() != nil && ctx.Err() == nil)
-		})
+// pause waits; it reports false when ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
-	asking.Wait()
 }
 
-// present are the processes that live. Those that have ended are forgotten.
+func (l *Launcher) ask(ctx context.Context, p task.Process) {
+	limited, cancel := context.WithTimeout(ctx, patient)
+	defer cancel()
+	err := p.Ping(limited)
+	// One that refuses is on its way out; only silence counts.
+	l.note(p, err != nil && limited.Err() != nil && ctx.Err() == nil)
+}
+
+// present are the processes that live, in the same order each time. Those that have ended are forgotten.
 func (l *Launcher) present() []task.Process {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -119,6 +134,7 @@ func (l *Launcher) present() []task.Process {
 		}
 		all = append(all, p)
 	}
+	slices.SortFunc(all, func(p, q task.Process) int { return cmp.Compare(p.Info().PID, q.Info().PID) })
 	return all
 }
 

@@ -89,9 +89,9 @@ func inPulse(t *testing.T, n int, f func(l *Launcher, all []*deaf, said *log)) {
 	})
 }
 
-// later lets rounds pass.
+// later lets rounds pass: those that begin now, and the one that is under way.
 func later(rounds int) {
-	<-time.After(time.Duration(rounds)*every + patient + time.Second)
+	<-time.After(time.Duration(rounds+1)*every + patient + time.Second)
 	synctest.Wait()
 }
 
@@ -146,6 +146,59 @@ func TestOneThatDoesNotAnswerKeepsNoneOfTheOthersFromBeingAsked(t *testing.T) {
 		later(1)
 		if got := l.Unresponsive(); len(got) != abreast-1 || got[all[0].Info().PID] {
 			t.Errorf("%d are unresponsive", len(got))
+		}
+	})
+}
+
+// counted notes when it is asked.
+type counted struct {
+	task.Process
+	pid   int
+	asked *[]time.Time
+}
+
+func (c counted) Info() task.ProcessInfo { return task.ProcessInfo{PID: c.pid} }
+
+func (c counted) Ping(context.Context) error {
+	*c.asked = append(*c.asked, time.Now())
+	return nil
+}
+
+func TestProcessesAreNotAskedAllAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 100
+		asked := make([][]time.Time, n)
+		live := map[task.Process]*pulse{}
+		for i := range n {
+			p, err := (&hosttest.Launcher{}).Launch(t.Context(), task.LaunchSpec{Task: "t"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			live[counted{p, i + 1, &asked[i]}] = &pulse{}
+		}
+		l := New(&hosttest.Launcher{}, hclog.NewNullLogger())
+		l.mu.Lock()
+		l.live = live
+		l.mu.Unlock()
+		later(3)
+		l.Close()
+		var all []time.Time
+		for i, times := range asked {
+			all = append(all, times...)
+			for j := range times[1:] {
+				if gap := times[j+1].Sub(times[j]); gap != every {
+					t.Errorf("process %d is asked again after %v", i, gap)
+				}
+			}
+		}
+		slices.SortFunc(all, time.Time.Compare)
+		for i := range all[1:] {
+			if gap := all[i+1].Sub(all[i]); gap != every/n {
+				t.Fatalf("two are asked within %v, want %v", gap, every/n)
+			}
+		}
+		if len(all) < 3*n {
+			t.Errorf("%d questions in three rounds", len(all))
 		}
 	})
 }

@@ -18,6 +18,12 @@ type Usage struct {
 // Every is how often the processes of the tasks are looked at.
 const Every = 5 * time.Second
 
+// A thousand processes are not looked at in one go: that would take a processor from the tasks for tens of milliseconds.
+const (
+	atATime = 8
+	breath  = time.Millisecond
+)
+
 // Sampler remembers what the processes of the tasks took when they were looked at last. It is safe for concurrent use.
 // Make it with New.
 type Sampler struct {
@@ -83,6 +89,9 @@ func (s *Sampler) Look() {
 			}
 			r, ok := read[p.PID]
 			if !ok {
+				if len(read)%atATime == atATime-1 {
+					<-time.After(breath)
+				}
 				r = s.read(p.PID, before, known)
 				read[p.PID] = r
 			}

@@ -101,6 +101,53 @@ func TestTasksThatShareAProcessBearEqualParts(t *testing.T) {
 	}
 }
 
+func TestASharedProcessIsLookedAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	reads := 0
+	w.process = func(int) (Usage, bool) {
+		reads++
+		return Usage{CPU: time.Duration(reads) * time.Second, RSS: 1000}, true
+	}
+	var all []task.ProcessInfo
+	for i := range 100 { // they began in it at different times
+		p := w.begin("t", 7)
+		p.Started = epoch.Add(time.Duration(i) * time.Millisecond)
+		w.statuses[i].Processes[0] = p
+		all = append(all, p)
+	}
+	for look := range 2 {
+		w.look(10 * time.Second)
+		if reads != look+1 {
+			t.Errorf("look %d reads the process %d times", look, reads)
+		}
+		for _, p := range all {
+			if u, ok := w.Of(p); !ok || u.SharedBy != 100 || u.RSS != 10 || u.CPU != time.Duration(reads)*time.Second/100 {
+				t.Fatalf("a part is %+v, %v", u, ok)
+			}
+		}
+	}
+}
+
+func TestManyProcessesAreLookedAtInPortions(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		for pid := range 100 {
+			w.begin("t", pid+1)
+			w.alone[pid+1] = Usage{RSS: 1}
+		}
+		began := time.Now()
+		w.Look()
+		if took := time.Since(began); took != 100/atATime*breath {
+			t.Errorf("a look at 100 processes takes %v", took)
+		}
+		if u, ok := w.Of(w.statuses[99].Processes[0]); !ok || u.RSS != 1 {
+			t.Errorf("the last one is %+v, %v", u, ok)
+		}
+	})
+}
+
 func TestANumberThatIsGivenAgainIsAnotherProcess(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
