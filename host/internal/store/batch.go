@@ -56,9 +56,11 @@ type op struct {
 	waits   bool                             // somebody waits for it: it is not held back to travel with others
 }
 
-func newBatch() *batch {
+// newBatch makes one with room for about so many events.
+func newBatch(events int) *batch {
 	return &batch{
-		runs: map[string]*savedRun{}, slots: map[string]*savedSlot{}, tasks: map[string]bool{},
+		events: make([]task.Event, 0, events),
+		runs:   map[string]*savedRun{}, slots: map[string]*savedSlot{}, tasks: map[string]bool{},
 		published: map[valueKey]bool{}, prune: map[string]bool{},
 	}
 }

@@ -1,10 +1,12 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"hash/crc32"
+	"sync"
 	"time"
 
 	"github.com/taskhost/taskhost/host/internal/task"
@@ -21,14 +23,20 @@ func isDamage(err error) bool { return errors.Is(err, errDamaged) || errors.Is(e
 
 // encode makes a record: four bytes of checksum, and JSON.
 func encode(v any) ([]byte, error) {
-	text, err := json.Marshal(v)
-	if err != nil {
+	b := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(b)
+	b.Reset()
+	b.Write(make([]byte, 4)) // for the checksum
+	if err := json.NewEncoder(b).Encode(v); err != nil {
 		return nil, err
 	}
-	record := make([]byte, 4, 4+len(text))
-	binary.BigEndian.PutUint32(record, crc32.Checksum(text, sums))
-	return append(record, text...), nil
+	record := bytes.Clone(b.Bytes()[:b.Len()-1]) // Encode ends with a newline
+	binary.BigEndian.PutUint32(record, crc32.Checksum(record[4:], sums))
+	return record, nil
 }
+
+// buffers are where records are written, which are copied out of them in their size.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 func decode[T any](record []byte) (v T, err error) {
 	text, err := unseal(record)

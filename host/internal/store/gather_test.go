@@ -4,7 +4,7 @@ import "testing"
 
 func TestTheWriterIsWokenByTheLastOfThoseThatItWaitsFor(t *testing.T) {
 	t.Parallel()
-	s := &SQLite{pending: newBatch(), wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
+	s := &SQLite{pending: newBatch(0), wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
 	submit := func(waits bool) bool {
 		if err := s.submit(&op{waits: waits}, nil); err != nil {
 			t.Fatal(err)

@@ -3,10 +3,18 @@ package store
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/taskhost/taskhost/host/internal/task"
+)
+
+const (
+	// leastOver is how many records a task may have over its bound for a moment: to forget eight costs little more than to forget one.
+	leastOver = 8
+	// tidyAfter is how long that moment is.
+	tidyAfter = 3 * time.Second
 )
 
 // pruneFor is how long one transaction may spend on forgetting.
@@ -15,10 +23,11 @@ const pruneFor = 4 * time.Millisecond
 // pruner forgets history in small pieces that ride in transactions.
 type pruner struct {
 	t     *tx
-	until time.Time // real time
+	until time.Time       // real time
+	over  map[string]bool // tasks that have a little more than they may
 }
 
-func (p *pruner) over() bool { return time.Now().After(p.until) }
+func (p *pruner) late() bool { return time.Now().After(p.until) }
 
 // sweepDue reports whether it is time to look after the tasks that are quiet. The lock is held.
 func (s *SQLite) sweepDue() bool {
@@ -29,7 +38,7 @@ func (s *SQLite) sweepDue() bool {
 // prune forgets what is over the bounds of the tasks that b touches, of all together, and, when it is time, of
 // the others. More says that time ran out before the end: then it goes on with the tasks that b.prune names.
 func (s *SQLite) prune(ctx context.Context, t *tx, b *batch) (more bool, err error) {
-	p := &pruner{t: t, until: time.Now().Add(pruneFor)}
+	p := &pruner{t: t, until: time.Now().Add(pruneFor), over: s.over}
 	exact := map[string]bool{}
 	for name := range b.prune {
 		exact[name] = true
@@ -78,7 +87,7 @@ func (s *SQLite) prune(ctx context.Context, t *tx, b *batch) (more bool, err err
 		}
 	}
 	for name, keep := range keeps {
-		if p.over() {
+		if p.late() {
 			b.prune[name] = true
 			continue
 		}
@@ -97,6 +106,14 @@ func (s *SQLite) prune(ctx context.Context, t *tx, b *batch) (more bool, err err
 		b.queues = !done
 	}
 	return len(b.prune) > 0 || b.queues, err
+}
+
+// tidy has the tasks that have a little more than they may looked at exactly in the next transaction.
+func (s *SQLite) tidy() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.Copy(s.pending.prune, s.over)
+	clear(s.over)
 }
 
 func (s *SQLite) keepOf(name string) task.Keep {
@@ -126,7 +143,11 @@ func (p *pruner) task(ctx context.Context, name string, keep task.Keep, exact bo
 		for _, k := range of {
 			over += k.rows
 		}
-		if over <= 0 || !exact && over <= int64(part.most/32) {
+		if over <= 0 {
+			continue
+		}
+		if !exact && over <= int64(max(part.most/32, leastOver)) {
+			p.over[name] = true
 			continue
 		}
 		if done, err := p.oldest(ctx, of, over, forever); !done || err != nil {
@@ -166,7 +187,7 @@ type victim struct {
 // ran out first.
 func (p *pruner) oldest(ctx context.Context, of []kind, n int64, below uint64) (done bool, err error) {
 	for n > 0 {
-		if p.over() {
+		if p.late() {
 			return false, nil
 		}
 		some := min(n, 64)
@@ -211,17 +232,30 @@ func (t *tx) victims(ctx context.Context, table, where string, n int64, args ...
 	return found, rows.Err()
 }
 
+// forget takes records out of history, some at a time. It reports false when the time ran out first.
 func (p *pruner) forget(ctx context.Context, victims []victim) (done bool, err error) {
-	for i, v := range victims {
-		if i > 0 && p.over() {
+	for first := true; len(victims) > 0; first = false {
+		if !first && p.late() {
 			return false, nil
 		}
-		if err := p.t.delete(ctx, v.table, v.seq, v.of, v.size); err != nil {
-			return false, err
+		some := victims[:min(atOnce, len(victims))]
+		victims = victims[len(some):]
+		places := map[string][]any{}
+		for _, v := range some {
+			p.t.uncount(v.of, v.size)
+			places[v.table] = append(places[v.table], v.seq)
+		}
+		for table, seqs := range places {
+			if err := p.t.deleteAll(ctx, `DELETE FROM `+table+` WHERE seq IN `, seqs); err != nil {
+				return false, err
+			}
 		}
 	}
 	return true, nil
 }
+
+// atOnce is how many records one statement forgets, so that the time is looked at between.
+const atOnce = 16
 
 // all keeps the bounds on everything together.
 func (p *pruner) all(ctx context.Context, o Options) (done bool, err error) {
@@ -235,7 +269,7 @@ func (p *pruner) all(ctx context.Context, o Options) (done bool, err error) {
 			if over <= 0 {
 				break
 			}
-			if p.over() {
+			if p.late() {
 				return false, nil
 			}
 			victims, err := p.t.victims(ctx, table, `WHERE seq < ?`, min(over, 64), forever)

@@ -53,7 +53,7 @@ func (p *pruner) deadLetters(ctx context.Context, queue string, b task.DeadLette
 		before = micros(now.Add(-b.Age))
 	}
 	for b.Max > 0 && n > b.Max || before > 0 {
-		if p.over() {
+		if p.late() {
 			return false, nil
 		}
 		some, below := forgetPiece, before
@@ -76,7 +76,7 @@ func (p *pruner) deadLetters(ctx context.Context, queue string, b task.DeadLette
 // ids forgets ids that have expired: some pieces, or all.
 func (p *pruner) ids(ctx context.Context, all bool, pieces int, now time.Time) (done bool, err error) {
 	for i := 0; all || i < pieces; i++ {
-		if all && p.over() {
+		if all && p.late() {
 			return false, nil
 		}
 		n, err := p.t.change(ctx, `DELETE FROM message_ids WHERE (queue, id) IN (SELECT queue, id FROM message_ids WHERE expires <= ? ORDER BY expires LIMIT 0 + ?)`,

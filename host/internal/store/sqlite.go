@@ -65,6 +65,8 @@ type SQLite struct {
 	lost       gap
 	closed     bool
 	sweepAt    time.Time
+
+	over map[string]bool // of the writer alone: tasks that have a little more history than they may
 }
 
 var _ Store = (*SQLite)(nil)
@@ -104,7 +106,8 @@ func open(path string, o Options, t tuning) (_ *SQLite, err error) {
 		opts: o, log: o.Log, path: path, tune: t,
 		wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 		live: map[string]*item[task.Run]{}, tasks: map[string]*past{}, published: map[string]map[string]task.Published{},
-		kinds: newKinds(), pending: newBatch(), bounds: map[string]task.DeadLetters{}, dead: map[string]int{},
+		kinds: newKinds(), pending: newBatch(0), bounds: map[string]task.DeadLetters{}, dead: map[string]int{},
+		over: map[string]bool{},
 	}
 	defer func() {
 		if err != nil {

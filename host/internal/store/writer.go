@@ -28,6 +28,7 @@ func (s *SQLite) run(w *writer) {
 	defer room.Stop()
 	pause := s.tune.retry
 	var retry <-chan time.Time // set while nothing can be written
+	var tidy <-chan time.Time  // set while tasks have a little more than they may
 	var last time.Time
 	var before load
 	for open := true; open; {
@@ -45,6 +46,9 @@ func (s *SQLite) run(w *writer) {
 		case <-room.C:
 			s.lookForRoom()
 			continue
+		case <-tidy:
+			tidy = nil
+			s.tidy()
 		case <-retry:
 			pause = min(2*pause, maxBackoff)
 		case <-s.quit:
@@ -55,6 +59,9 @@ func (s *SQLite) run(w *writer) {
 			continue
 		}
 		retry, pause, last = nil, s.tune.retry, time.Now()
+		if tidy == nil && len(s.over) > 0 {
+			tidy = time.After(tidyAfter)
+		}
 	}
 	s.end(ctx, w)
 }
@@ -169,7 +176,7 @@ func (s *SQLite) take() *batch {
 		s.recordGap()
 	}
 	b := s.pending
-	s.inflight, s.pending = b, newBatch()
+	s.inflight, s.pending = b, newBatch(len(b.events))
 	s.freeze(b)
 	return b
 }
