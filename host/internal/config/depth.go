@@ -12,13 +12,13 @@ import (
 const (
 	maxDepth     = 250    // brackets in brackets
 	maxPrefix    = 100    // operators before one operand
-	maxTernaries = 10_000 // conditionals in a file
+	maxTernaries = 10_000 // conditionals in a file, or in a block of it
 	maxJSONDepth = 1_000  // brackets in brackets, those in texts included
 )
 
 // tooDeep refuses a text whose nesting would exhaust the stack of the parser,
-// which has no bound of its own.
-func tooDeep(text []byte, path string) *hcl.Diagnostic {
+// which has no bound of its own. The text stands at a place of its file.
+func tooDeep(text []byte, path string, at hcl.Pos) *hcl.Diagnostic {
 	if strings.HasSuffix(path, ".json") {
 		if at := rawDepth(text, maxJSONDepth); at >= 0 {
 			pos := position(text, at)
@@ -26,7 +26,7 @@ func tooDeep(text []byte, path string) *hcl.Diagnostic {
 		}
 		return forInJSON(text, path)
 	}
-	tokens, _ := hclsyntax.LexConfig(text, path, hcl.InitialPos)
+	tokens, _ := hclsyntax.LexConfig(text, path, at)
 	depth, prefix, ternaries := 0, 0, 0
 	for _, t := range tokens {
 		switch t.Type {

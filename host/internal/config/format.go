@@ -15,7 +15,7 @@ func Format(src []byte, filename string) ([]byte, hcl.Diagnostics) {
 		return src, nil
 	}
 	find := findings{list: &hcl.Diagnostics{}}
-	if d := tooDeep(src, filename); d != nil {
+	if d := tooDeep(src, filename, hcl.InitialPos); d != nil {
 		find.foreign(hcl.Diagnostics{d})
 		return src, find.sorted()
 	}

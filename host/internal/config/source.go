@@ -219,7 +219,11 @@ func (l *loader) parseFile(path string, values bool) hcl.Body {
 }
 
 func (l *loader) parseText(text []byte, path string) hcl.Body {
-	if d := tooDeep(text, path); d != nil {
+	if body := inPieces(text, path); body != nil {
+		l.steps.bound(body)
+		return body
+	}
+	if d := tooDeep(text, path, hcl.InitialPos); d != nil {
 		l.find.foreign(hcl.Diagnostics{d})
 		return hcl.EmptyBody()
 	}

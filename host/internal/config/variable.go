@@ -206,7 +206,7 @@ func (l *loader) fromText(v *variable, text, from string, values map[string]give
 		return
 	}
 	values[v.name] = given{value: cty.DynamicVal, from: from} // what follows needs no other value when this one is wrong
-	if tooDeep([]byte(text), from) != nil {
+	if tooDeep([]byte(text), from, hcl.InitialPos) != nil {
 		l.find.errorf(v.node.rng, "", "%s: the expression is nested too deeply", from)
 		return
 	}
