@@ -51,6 +51,7 @@ const flushBound = 5 * time.Second
 // every task has ended. It returns ErrConfig when the configuration has errors.
 func Serve(ctx context.Context, o ServeOptions) error {
 	spareMemory()
+	spareProcessor()
 	start := newLog(o, "info", "text")
 	loaded := load(ctx, o.Source, loading{key: digestKey, catalog: func(dir string) *catalog.Catalog {
 		return o.Source.catalog((&dataDir{path: dir}).join("plugins"), start)

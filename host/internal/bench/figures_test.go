@@ -121,6 +121,17 @@ func TestNotesThatAreNoneAreRefused(t *testing.T) {
 	}
 }
 
+func TestALineThatAKilledProbeLeavesIsPassedOver(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "notes")
+	if err := os.WriteFile(path, []byte(strings.Repeat("run 1 2\n", 200)+"run 17run 3 4\nrun 5 6\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := readNotes(path); err != nil || len(n.runs) != 201 {
+		t.Errorf("%d runs, %v", len(n.runs), err)
+	}
+}
+
 func TestUsageIsReadBehindTheName(t *testing.T) {
 	t.Parallel()
 	stat := "12 (a (b) c) S 1 12 12 0 -1 4194560 100 0 0 0 150 50 70 30 20 0 9 0 100 1000 256 0"

@@ -28,6 +28,7 @@ type group struct {
 	body  string // what stands in the task block beside plugin and config
 	opens bool   // its processes note that they are open; only for resident ones
 	extra string // HCL beside the tasks
+	aside bool   // its notes go to a file that nobody reads
 }
 
 // hcl writes the config of a host. All paths in it are absolute or stand beside it. The history is
@@ -37,6 +38,10 @@ func hcl(notes, plugins, listen string, groups []group) string {
 	fmt.Fprintf(&b, "host {\n  data_dir = \"data\"\n  plugin_dir = %q\n  keep {\n    succeeded = 10\n  }\n  admin {\n    listen = [\"unix:data/admin.sock\"%s]\n  }\n}\n", plugins, listen)
 	for _, g := range groups {
 		b.WriteString(g.extra)
+		notes := notes
+		if g.aside {
+			notes += "-aside"
+		}
 		for i := range g.count {
 			fmt.Fprintf(&b, "task \"%s-%04d\" {\n  plugin = \"probe\"\n  type = \"probe\"\n%s\n  config {\n    out = %q\n    announce = %t\n  }\n}\n", g.name, i, g.body, notes, g.opens)
 		}

@@ -27,12 +27,14 @@ func readNotes(path string) (notes, error) {
 	}
 	defer f.Close()
 	var n notes
+	var torn []string // a probe that is killed while it writes leaves half a line
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
 		var kind string
 		var slot, at int64
 		if _, err := fmt.Sscanf(lines.Text(), "%s %d %d", &kind, &slot, &at); err != nil {
-			return notes{}, fmt.Errorf("read the probes' notes: line %q: %w", lines.Text(), err)
+			torn = append(torn, lines.Text())
+			continue
 		}
 		if kind == "open" {
 			n.opened = append(n.opened, time.Unix(0, at))
@@ -43,6 +45,9 @@ func readNotes(path string) (notes, error) {
 			r.slot = time.Unix(0, slot)
 		}
 		n.runs = append(n.runs, r)
+	}
+	if len(torn) > len(n.runs)/100 {
+		return notes{}, fmt.Errorf("read the probes' notes: %d lines of %d are none, as line %q", len(torn), len(torn)+len(n.runs)+len(n.opened), torn[0])
 	}
 	slices.SortFunc(n.runs, func(a, b runNote) int { return a.entered.Compare(b.entered) })
 	return n, lines.Err()
