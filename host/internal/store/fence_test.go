@@ -139,7 +139,7 @@ func TestWhatIsHeldBackIsBoundedAndTheLossIsSaid(t *testing.T) {
 		lost := 0
 		for _, e := range events {
 			var runs int
-			if _, err := fmt.Sscanf(e.Text, "while the disk took no writes, records were given up: %d of runs", &runs); e.Kind == "gap" && err == nil {
+			if _, err := fmt.Sscanf(e.Text, "the disk did not keep up and records were given up: %d of runs", &runs); e.Kind == "gap" && err == nil {
 				lost += runs
 			}
 		}

@@ -201,12 +201,12 @@ func (s *SQLite) freeze(b *batch) {
 func (s *SQLite) recordGap() {
 	e := task.Event{
 		At: s.opts.Now(), Topic: "host", Kind: "gap",
-		Text: fmt.Sprintf("while the disk took no writes, records were given up: %d of runs, %d of slots, %d of events", s.lost.runs, s.lost.slots, s.lost.events),
+		Text: fmt.Sprintf("the disk did not keep up and records were given up: %d of runs, %d of slots, %d of events", s.lost.runs, s.lost.slots, s.lost.events),
 	}
 	s.eventSeq++
 	e.Seq = s.eventSeq
 	s.pending.events = append(s.pending.events, e)
-	s.log.Error("records were given up while the disk took no writes", "runs", s.lost.runs, "slots", s.lost.slots, "events", s.lost.events)
+	s.log.Error("the disk did not keep up and records were given up", "runs", s.lost.runs, "slots", s.lost.slots, "events", s.lost.events)
 	s.lost = gap{}
 }
 
@@ -312,14 +312,18 @@ func (s *SQLite) failed(b *batch, err error) {
 
 // bound gives up the oldest of what is held back when that is too much. The lock is held.
 func (s *SQLite) bound() {
-	lost := s.pending.shed(s.tune.backlog, maxBacklogBytes, s.opts.Ring)
+	lost := s.pending.shed(s.tune.backlog, maxBacklogBytes, maxBacklogRings*s.opts.Ring)
 	s.lost.runs += lost.runs
 	s.lost.slots += lost.slots
 	s.lost.events += lost.events
 }
 
-// maxBacklogBytes bounds the runs that are held back.
-const maxBacklogBytes = 64 << 20
+const (
+	maxBacklogBytes = 64 << 20 // of runs that are held back
+	// maxBacklogRings is how many times as many events are held back as can be replayed: readers that follow get them all, also when a
+	// thousand tasks start in one moment.
+	maxBacklogRings = 4
+)
 
 // do writes something and waits until it is on the disk.
 func (s *SQLite) do(ctx context.Context, o *op, check func() error) error {
