@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -269,6 +270,13 @@ func scaledTo(t *testing.T, h *admintest.Host, before, n int) map[int]int {
 	for i := range n {
 		name := fmt.Sprintf("many.%d", i+1)
 		h.UntilRun(name, "succeeded")
+		// One that was there before has runs of that life: it need not sit anywhere yet.
+		h.Until(name+" sits in a process", func(context.Context) error {
+			if pidOf(t, h, name) == 0 {
+				return errors.New("it has none")
+			}
+			return nil
+		})
 		in[pidOf(t, h, name)]++
 	}
 	return in
