@@ -191,6 +191,10 @@ func serverOptions() []grpc.ServerOption {
 		grpc.ReadBufferSize(8 << 10),
 		grpc.WriteBufferSize(8 << 10),
 		grpc.SharedWriteBuffer(true),
+		// Windows of a fixed size: otherwise each message would be answered with a ping that measures the connection, and that ping
+		// with another, which wakes both processes once more.
+		grpc.StaticStreamWindowSize(wire.DefaultMaxFrame),
+		grpc.StaticConnWindowSize(2 * wire.DefaultMaxFrame),
 	}
 }
 
