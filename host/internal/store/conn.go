@@ -37,6 +37,7 @@ type writer struct {
 	stmts   map[string]*sql.Stmt
 	commits uint64
 	place   uint64 // as the file has it: no message was ever given a higher one
+	layout  layout
 }
 
 // openWriter opens the file for writing and makes sure that it is a store in this version's format which
@@ -50,7 +51,7 @@ func (s *SQLite) openWriter(ctx context.Context, first bool) (_ *writer, err err
 			return nil, err
 		}
 	}
-	w := &writer{stmts: map[string]*sql.Stmt{}}
+	w := &writer{stmts: map[string]*sql.Stmt{}, layout: layout{path: s.path + "-wal", room: s.opts.Room}}
 	w.db = openDB(s.path, "_synchronous=FULL&_txlock=immediate&_pragma=cache_size(-8000)&_pragma=temp_store(memory)", s.tune.busy)
 	w.db.SetMaxOpenConns(1)
 	defer func() {

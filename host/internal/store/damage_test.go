@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/taskhost/taskhost/host/internal/store"
+	"github.com/taskhost/taskhost/host/internal/store/storetest"
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
@@ -46,6 +47,9 @@ func golden(t *testing.T, settled bool) map[string][]byte {
 	for _, suffix := range []string{"-acked", "-wal", ""} { // the mark first: it must not be ahead
 		if b, err := os.ReadFile(path + suffix); err == nil {
 			files[suffix] = b
+			if suffix == "-wal" {
+				files[suffix] = storetest.WrittenLog(b)
+			}
 		} else if !settled {
 			t.Fatal(err)
 		}

@@ -148,8 +148,12 @@ func (s *SQLite) writeNext(ctx context.Context, w *writer) (*writer, load) {
 		}
 		return nil, load{}
 	}
-	took := time.Since(began)
-	return w, load{b.waiting + s.wrote(w, b, more), took}
+	now := load{took: time.Since(began)}
+	now.waiting = b.waiting + s.wrote(w, b, more)
+	if err := w.layout.keep(); err != nil {
+		s.log.Debug("no room is laid out in the log of the store", "file", w.layout.path, "err", err)
+	}
+	return w, now
 }
 
 // reopen begins anew after a failure.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/taskhost/taskhost/host/admin"
 	"github.com/taskhost/taskhost/host/admintest"
+	"github.com/taskhost/taskhost/host/internal/store/storetest"
 	"github.com/taskhost/taskhost/host/internal/torture/journal"
 )
 
@@ -42,11 +43,11 @@ func record(t *testing.T) recorded {
 	var r recorded
 	for n := range messages {
 		post(t, h, n, false)
-		info, err := os.Stat(filepath.Join(h.DataDir, database+"-wal"))
+		log, err := os.ReadFile(filepath.Join(h.DataDir, database+"-wal"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.length = append(r.length, int(info.Size()))
+		r.length = append(r.length, len(storetest.WrittenLog(log)))
 	}
 	h.Kill()
 	r.files = files{}

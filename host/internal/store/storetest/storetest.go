@@ -1,7 +1,7 @@
 // Package storetest holds the conformance tests of the store's contract. Every
 // implementation of store.Store runs them from its own tests; they use nothing but the
 // contract. They prove nothing about what survives the process: an engine that promises
-// that tests it beside its own code.
+// that tests it beside its own code, and finds here what such tests share.
 package storetest
 
 import (
