@@ -162,6 +162,7 @@ func (w *writer) close() {
 	for _, stmt := range w.stmts {
 		stmt.Close()
 	}
+	w.layout.close()
 	if w.conn != nil {
 		w.conn.Close()
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,13 +19,14 @@ const (
 // nothing is what room is made of.
 var nothing [64 << 10]byte
 
-// layout keeps room in the log ahead of what is written there: to sync what overwrites a part of a file takes a third less time
-// than to sync what makes it longer, because the file system has nothing to note of itself then. The engine begins the log
+// layout keeps room in the log ahead of what is written there: to sync what overwrites a part of a file takes a third less
+// time than to sync what makes it longer, because the file system has nothing to note of itself then. The engine begins the log
 // anew after each checkpoint, and finds the room that was laid out. It belongs to the writer alone: nothing may be written
 // meanwhile.
 type layout struct {
 	path string // of the log
 	room Room
+	file *os.File
 	laid int64 // how long the log was when it was last looked at
 	off  bool  // it cannot be done here
 }
@@ -34,19 +36,29 @@ func (l *layout) keep() error {
 	if l.off {
 		return nil
 	}
-	info, err := os.Stat(l.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil && info.Size() <= l.laid {
-		return nil
-	}
-	if err == nil {
-		l.laid = info.Size()
+	size, err := l.size()
+	if err == nil && size > l.laid {
+		l.laid = size
 		err = l.add()
 	}
 	l.off = err != nil
 	return err
+}
+
+// size is how long the log is. It does not ask for the times of the file: a Linux that was asked notes the time of the next
+// write so precisely that each sync has to write it, too (see "multigrain timestamps" in the kernel's documentation).
+func (l *layout) size() (int64, error) {
+	if l.file == nil {
+		f, err := os.OpenFile(l.path, os.O_WRONLY, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		l.file = f
+	}
+	return l.file.Seek(0, io.SeekEnd)
 }
 
 // add lays out the next step, unless the disk is small or nearly full.
@@ -56,19 +68,21 @@ func (l *layout) add() error {
 	if err != nil || to <= l.laid || free < sparing*to {
 		return err
 	}
-	f, err := os.OpenFile(l.path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
 	for at := l.laid; err == nil && at < to; at += int64(len(nothing)) {
-		_, err = f.WriteAt(nothing[:min(to-at, int64(len(nothing)))], at)
+		_, err = l.file.WriteAt(nothing[:min(to-at, int64(len(nothing)))], at)
 	}
 	if err == nil {
-		err = f.Sync()
+		err = l.file.Sync()
 	}
 	if err != nil {
-		return errors.Join(err, f.Truncate(l.laid), f.Close())
+		return errors.Join(err, l.file.Truncate(l.laid))
 	}
 	l.laid = to
-	return f.Close()
+	return nil
+}
+
+func (l *layout) close() {
+	if l.file != nil {
+		_ = l.file.Close()
+	}
 }

@@ -64,11 +64,9 @@ func TestRoomIsLaidOutAheadOfTheLog(t *testing.T) {
 	write(maxLaid, written) // readers keep the log from being begun anew
 	keep(maxLaid + int64(len(written)))
 
-	if err := os.Truncate(path, 0); err != nil { // settled
-		t.Fatal(err)
-	}
-	l.laid = 0
-	l.path = t.TempDir()
+	l.close()
+
+	l = layout{path: t.TempDir(), room: l.room}
 	if err := l.keep(); err == nil || !l.off {
 		t.Error("a directory is laid out")
 	}
