@@ -140,11 +140,11 @@ func (l *lab) floor(ctx context.Context, result any, args ...string) error {
 	return json.Unmarshal(s.out.Bytes(), result)
 }
 
-// bareFleet starts the go-plugin host that drives count probes. Its notes are complete after finish.
-func (l *lab) bareFleet(count int, every time.Duration) (s *subject, notes string, err error) {
+// bareFleet starts the go-plugin host that drives count probes, so many in each process. Its notes are complete after finish.
+func (l *lab) bareFleet(count, share int, every time.Duration) (s *subject, notes string, err error) {
 	l.hosts++
 	notes = l.path(fmt.Sprintf("notes-%d", l.hosts))
 	s, err = l.start("the bare go-plugin host", exec.Command(l.path("bare"), "fleet",
-		"-plugin", l.probe(), "-n", strconv.Itoa(count), "-every", every.String(), "-out", notes))
+		"-plugin", l.probe(), "-n", strconv.Itoa(count), "-share", strconv.Itoa(share), "-every", every.String(), "-out", notes))
 	return s, notes, err
 }

@@ -78,9 +78,9 @@ func (b *bench) observeHost(ctx context.Context, count int, every time.Duration)
 	return b.observe(ctx, h.subject, h.notes, count)
 }
 
-// observeBare measures the bare host with the same probes at the same rate.
-func (b *bench) observeBare(ctx context.Context, count int, every time.Duration) (driven, error) {
-	s, notes, err := b.bareFleet(count, every)
+// observeBare measures the bare host with the same probes, so many in each process, at the same rate.
+func (b *bench) observeBare(ctx context.Context, count, share int, every time.Duration) (driven, error) {
+	s, notes, err := b.bareFleet(count, share, every)
 	if err != nil {
 		return driven{}, err
 	}

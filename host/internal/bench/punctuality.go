@@ -14,7 +14,7 @@ func (b *bench) punctuality(ctx context.Context) ([]budget, error) {
 		return nil, err
 	}
 	b.sayf("a bare go-plugin host with %d processes at 10 Hz", b.many)
-	bare, err := b.observeBare(ctx, b.many, 100*time.Millisecond)
+	bare, err := b.observeBare(ctx, b.many, 1, 100*time.Millisecond)
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ func (b *bench) atOneHertz(ctx context.Context) (fleets, error) {
 	var f fleets
 	var err error
 	b.sayf("a bare go-plugin host with %d processes at 1 Hz", b.fleet)
-	if f.bare, err = b.observeBare(ctx, b.fleet, time.Second); err != nil {
+	if f.bare, err = b.observeBare(ctx, b.fleet, 1, time.Second); err != nil {
 		return f, err
 	}
 	b.sayf("%d tasks in %d processes at 1 Hz", b.fleet, b.fleet)

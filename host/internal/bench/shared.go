@@ -87,8 +87,16 @@ func (b *bench) whole(ctx context.Context, h *host) (memory int64, processes int
 	return memory, len(family), nil
 }
 
-// crowded measures the lateness of very many tasks at 1 Hz that share processes.
+// sharing is how many instances a process has when a configuration does not say it.
+const sharing = 500
+
+// crowded measures the lateness of very many tasks at 1 Hz that share processes, after that of a bare host with as many.
 func (b *bench) crowded(ctx context.Context) ([]budget, error) {
+	b.sayf("a bare go-plugin host with %d instances at 1 Hz, %d in a process", b.crowd, sharing)
+	bare, err := b.observeBare(ctx, b.crowd, sharing, time.Second)
+	if err != nil {
+		return nil, fmt.Errorf("the bare host: %w", err)
+	}
 	b.sayf("%d tasks at 1 Hz in shared processes", b.crowd)
 	dir, err := os.MkdirTemp(b.dir, "crowd-")
 	if err != nil {
@@ -116,15 +124,16 @@ func (b *bench) crowded(ctx context.Context) ([]budget, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := lateness(fmt.Sprintf("%d tasks at 1 Hz in shared processes, ", b.crowd), d.late, nil, timeOf(5*time.Millisecond))
+	out := lateness(fmt.Sprintf("%d tasks at 1 Hz in shared processes, ", b.crowd), d.late, bare.late, timeOf(5*time.Millisecond))
 	for i := range out {
 		out[i].row, out[i].note = 10, ""
 	}
-	out[1].note = fmt.Sprintf("%d runs in %v", len(d.late), b.window)
+	out[1].note = fmt.Sprintf("%d runs in %v; floor: a bare go-plugin host, %d runs", len(d.late), b.window, len(bare.late))
+	name := fmt.Sprintf("%d tasks in shared processes: ", b.crowd)
 	return append(out,
-		budget{row: 10, name: fmt.Sprintf("%d tasks in shared processes: processor of the host", b.crowd), measured: quantity{d.cpu, inProcessors}},
-		budget{row: 10, name: fmt.Sprintf("%d tasks in shared processes: memory of the host", b.crowd), measured: quantity{float64(d.memory), inBytes}},
-		budget{row: 10, name: fmt.Sprintf("%d tasks in shared processes: all up", b.crowd), measured: timeOf(d.up)},
+		budget{row: 10, name: name + "processor of the host", measured: quantity{d.cpu, inProcessors}, floor: quantity{bare.cpu, inProcessors}},
+		budget{row: 10, name: name + "memory of the host", measured: quantity{float64(d.memory), inBytes}, floor: quantity{float64(bare.memory), inBytes}},
+		budget{row: 10, name: name + "all up", measured: timeOf(d.up), floor: timeOf(bare.up)},
 	), nil
 }
 

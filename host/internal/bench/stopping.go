@@ -31,7 +31,7 @@ func (b *bench) stopping(ctx context.Context) ([]budget, error) {
 
 // observeStop is how long a bare host needs to stop as many.
 func (b *bench) observeStop(ctx context.Context) (time.Duration, error) {
-	s, notes, err := b.bareFleet(b.idle, 0)
+	s, notes, err := b.bareFleet(b.idle, 1, 0)
 	if err != nil {
 		return 0, err
 	}

@@ -25,20 +25,20 @@ type fleetResult struct {
 	Stop int64 `json:"stop"`
 }
 
-// fleet is a go-plugin host without anything: it launches plugins and sends each the start of a run
+// fleet is a go-plugin host without anything: it launches plugins and sends each of their instances the start of a run
 // in a fixed rhythm.
 type fleet struct {
 	path   string
-	every  time.Duration // 0: launch only
+	share  int // instances in a process
 	config []byte
-	end    context.Context // ends the rhythm
 }
 
 // fleetFloor launches plugins, drives them until ctx ends and then stops them all at once.
 func fleetFloor(ctx context.Context, args []string) (any, error) {
 	flags := flag.NewFlagSet("fleet", flag.ContinueOnError)
 	path := flags.String("plugin", "", "binary of the probe")
-	count := flags.Int("n", 100, "processes")
+	count := flags.Int("n", 100, "instances")
+	share := flags.Int("share", 1, "instances in a process")
 	every := flags.Duration("every", time.Second, "between two runs of each; 0: none")
 	out := flags.String("out", "", "file for the probe's notes")
 	width := flags.Int("width", 8, "launches at the same time")
@@ -50,26 +50,32 @@ func fleetFloor(ctx context.Context, args []string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &fleet{path: *path, every: *every, config: packed, end: ctx}
-	members := make([]*member, *count)
+	f := &fleet{path: *path, share: max(*share, 1), config: packed}
+	processes := make([]*process, (*count+f.share-1)/f.share)
 	var launches, rhythm errgroup.Group
 	launches.SetLimit(*width)
 	phases := rand.New(rand.NewPCG(1, 2))
-	for i := range members {
-		phase := time.Duration(phases.Int64N(int64(max(*every, 1))))
+	for i := range processes {
+		p := &process{client: newClient(f.path)}
+		processes[i] = p
+		first, end := i*f.share, min((i+1)*f.share, *count)
+		own := make([]time.Duration, end-first)
+		for k := range own {
+			own[k] = time.Duration(phases.Int64N(int64(max(*every, 1))))
+		}
 		launches.Go(func() error {
-			m, err := f.launch(strconv.Itoa(i))
-			if err != nil {
+			if err := f.launch(p, first, end); err != nil {
 				return err
 			}
-			members[i] = m
-			rhythm.Go(func() error { return m.drive(ctx, *every, phase) })
+			for k, m := range p.members {
+				rhythm.Go(func() error { return m.drive(ctx, *every, own[k]) })
+			}
 			return nil
 		})
 	}
 	err = launches.Wait()
 	if err != nil {
-		stopAll(members)
+		stopAll(processes)
 		return nil, err
 	}
 	<-ctx.Done()
@@ -77,35 +83,43 @@ func fleetFloor(ctx context.Context, args []string) (any, error) {
 		fmt.Fprintln(os.Stderr, "bare: drive:", err)
 	}
 	began := time.Now()
-	err = stopAll(members)
+	err = stopAll(processes)
 	return fleetResult{Stop: int64(time.Since(began))}, err
 }
 
-// member is one launched plugin.
+// process is one launched plugin.
+type process struct {
+	client  *plugin.Client
+	members []*member
+}
+
+// member is one instance of a plugin.
 type member struct {
 	name   string
-	client *plugin.Client
 	rpc    taskv1.TaskClient
 	stream grpc.BidiStreamingClient[taskv1.HostFrame, taskv1.PluginFrame]
 	ended  chan struct{} // closed when the stream has ended
 	read   uint64        // frames so far; only the reader's until ended
 }
 
-func (f *fleet) launch(name string) (*member, error) {
-	m := &member{name: name, client: newClient(f.path), ended: make(chan struct{})}
-	err := m.open(f.config)
+// launch starts p with the instances from first to before end.
+func (f *fleet) launch(p *process, first, end int) error {
+	rpc, err := dispense(p.client)
 	if err != nil {
-		m.client.Kill()
-		return nil, fmt.Errorf("launch %s: %w", name, err)
+		return fmt.Errorf("launch the process of %d: %w", first, err)
 	}
-	go m.drain()
-	return m, nil
+	for i := first; i < end; i++ {
+		m := &member{name: strconv.Itoa(i), rpc: rpc, ended: make(chan struct{})}
+		if err := m.open(f.config); err != nil {
+			return fmt.Errorf("launch %s: %w", m.name, err)
+		}
+		p.members = append(p.members, m)
+		go m.drain()
+	}
+	return nil
 }
 
-func (m *member) open(config []byte) (err error) {
-	if m.rpc, err = dispense(m.client); err != nil {
-		return err
-	}
+func (m *member) open(config []byte) error {
 	ctx := context.Background()
 	answer, err := m.rpc.Configure(ctx, &taskv1.ConfigureRequest{Instance: m.name, Type: "probe", Mode: "periodic", Config: config})
 	if err != nil {
@@ -157,25 +171,30 @@ func (m *member) drive(ctx context.Context, every, phase time.Duration) error {
 	}
 }
 
-// stopAll stops all members at once and waits until they have ended.
-func stopAll(members []*member) error {
+// stopAll stops all instances at once and waits until they, and then their processes, have ended.
+func stopAll(processes []*process) error {
 	var group errgroup.Group
-	for _, m := range members {
-		if m == nil {
-			continue
-		}
+	for _, p := range processes {
 		group.Go(func() error {
-			defer m.client.Kill()
-			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-			defer cancel()
-			_, err := m.rpc.Stop(ctx, &taskv1.StopRequest{Instance: m.name})
-			select {
-			case <-m.ended:
-				return nil // also when the process was gone before its answer had left it
-			case <-ctx.Done():
+			defer p.client.Kill()
+			var members errgroup.Group
+			for _, m := range p.members {
+				members.Go(m.stop)
 			}
-			return err
+			return members.Wait()
 		})
 	}
 	return group.Wait()
+}
+
+func (m *member) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	_, err := m.rpc.Stop(ctx, &taskv1.StopRequest{Instance: m.name})
+	select {
+	case <-m.ended:
+		return nil // also when the process was gone before its answer had left it
+	case <-ctx.Done():
+	}
+	return err
 }
