@@ -22,9 +22,11 @@ const pruneFor = 4 * time.Millisecond
 
 // pruner forgets history in small pieces that ride in transactions.
 type pruner struct {
-	t     *tx
-	until time.Time       // real time
-	over  map[string]bool // tasks that have a little more than they may
+	s      *SQLite
+	t      *tx
+	now    time.Time
+	until  time.Time        // real time
+	doomed map[string][]any // places by table: counted as gone, and not deleted yet
 }
 
 func (p *pruner) late() bool { return time.Now().After(p.until) }
@@ -38,74 +40,91 @@ func (s *SQLite) sweepDue() bool {
 // prune forgets what is over the bounds of the tasks that b touches, of all together, and, when it is time, of
 // the others. More says that time ran out before the end: then it goes on with the tasks that b.prune names.
 func (s *SQLite) prune(ctx context.Context, t *tx, b *batch) (more bool, err error) {
-	p := &pruner{t: t, until: time.Now().Add(pruneFor), over: s.over}
-	exact := map[string]bool{}
+	p := &pruner{s: s, t: t, now: s.opts.Now(), until: time.Now().Add(pruneFor), doomed: map[string][]any{}}
+	swept, err := p.sweep(ctx, b.prune)
+	if err != nil {
+		return false, err
+	}
+	delete(b.prune, "")
+	if err := p.touched(ctx, b.prune); err != nil {
+		return false, err
+	}
 	for name := range b.prune {
-		exact[name] = true
-	}
-	touched := map[string]bool{}
-	for _, k := range t.kinds {
-		touched[k.key.task] = true
-	}
-	s.mu.Lock()
-	sweep := s.sweepDue()
-	now := s.opts.Now()
-	var gone []string
-	keeps := map[string]task.Keep{}
-	if sweep {
-		s.sweepAt = now
-		for name, h := range s.tasks {
-			exact[name] = true
-			if !h.removed.IsZero() && now.Sub(h.removed) >= keepRemoved {
-				gone = append(gone, name)
-			}
-		}
-	}
-	for name := range touched {
-		keeps[name] = s.keepOf(name)
-	}
-	for name := range exact {
-		keeps[name] = s.keepOf(name)
-	}
-	s.mu.Unlock()
-	b.prune = map[string]bool{}
-	for _, name := range gone {
-		if err := s.forgetTask(ctx, t, name); err != nil {
-			return false, err
-		}
-	}
-	if sweep {
-		for _, k := range t.all.ofAll(func(kindKey) bool { return true }) {
-			exact[k.key.task] = true // tasks that only history knows
-			keeps[k.key.task] = cmp.Or(keeps[k.key.task], s.opts.Keep)
-		}
-		if err := t.dropEmptyKinds(ctx); err != nil {
-			return false, err
-		}
-		if err := s.pruneEvents(ctx, t); err != nil {
-			return false, err
-		}
-	}
-	for name, keep := range keeps {
 		if p.late() {
-			b.prune[name] = true
-			continue
+			break
 		}
-		if done, err := p.task(ctx, name, keep, exact[name], now); err != nil {
+		if done, err := p.task(ctx, name, true); err != nil {
 			return false, err
-		} else if !done {
-			b.prune[name] = true
+		} else if done {
+			delete(b.prune, name)
 		}
+	}
+	if err := p.flush(ctx); err != nil {
+		return false, err
 	}
 	done, err := p.all(ctx, s.opts)
 	if !done {
 		b.prune[""] = true // no task: the bounds on all are looked at in any case
 	}
 	if err == nil {
-		done, err = p.queues(ctx, s, sweep || b.queues, now)
+		done, err = p.queues(ctx, s, swept || b.queues, p.now)
 		b.queues = !done
 	}
 	return len(b.prune) > 0 || b.queues, err
+}
+
+// touched looks at the tasks whose history the transaction changes. Those for which there is no time are added to later.
+func (p *pruner) touched(ctx context.Context, later map[string]bool) error {
+	names := map[string]bool{}
+	for _, k := range p.t.kinds {
+		if !later[k.key.task] {
+			names[k.key.task] = true
+		}
+	}
+	for name := range names {
+		if p.late() {
+			later[name] = true
+			continue
+		}
+		if done, err := p.task(ctx, name, false); err != nil {
+			return err
+		} else if !done {
+			later[name] = true
+		}
+	}
+	return nil
+}
+
+// sweep adds all tasks to those that are to be looked at, when it is time, and forgets those that were removed long ago.
+func (p *pruner) sweep(ctx context.Context, all map[string]bool) (due bool, err error) {
+	s := p.s
+	var gone []string
+	s.mu.Lock()
+	if due = s.sweepDue(); due {
+		s.sweepAt = p.now
+		for name, h := range s.tasks {
+			all[name] = true
+			if !h.removed.IsZero() && p.now.Sub(h.removed) >= keepRemoved {
+				gone = append(gone, name)
+			}
+		}
+	}
+	s.mu.Unlock()
+	if !due {
+		return false, nil
+	}
+	for _, name := range gone {
+		if err := s.forgetTask(ctx, p.t, name); err != nil {
+			return true, err
+		}
+	}
+	for _, k := range p.t.all.ofAll(func(kindKey) bool { return true }) {
+		all[k.key.task] = true // also tasks that only history knows
+	}
+	if err := p.t.dropEmptyKinds(ctx); err != nil {
+		return true, err
+	}
+	return true, s.pruneEvents(ctx, p.t)
 }
 
 // tidy has the tasks that have a little more than they may looked at exactly in the next transaction.
@@ -116,7 +135,10 @@ func (s *SQLite) tidy() {
 	clear(s.over)
 }
 
+// keepOf is the bounds of a task.
 func (s *SQLite) keepOf(name string) task.Keep {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if h := s.tasks[name]; h != nil && h.keep != nil {
 		return *h.keep
 	}
@@ -125,7 +147,8 @@ func (s *SQLite) keepOf(name string) task.Keep {
 
 // task forgets the oldest records of a task. Unless it must be exact it begins when there is something to
 // do for a few transactions together.
-func (p *pruner) task(ctx context.Context, name string, keep task.Keep, exact bool, now time.Time) (done bool, err error) {
+func (p *pruner) task(ctx context.Context, name string, exact bool) (done bool, err error) {
+	keep := p.s.keepOf(name)
 	parts := []struct {
 		most  int
 		match func(kindKey) bool
@@ -147,7 +170,7 @@ func (p *pruner) task(ctx context.Context, name string, keep task.Keep, exact bo
 			continue
 		}
 		if !exact && over <= int64(max(part.most/32, leastOver)) {
-			p.over[name] = true
+			p.s.over[name] = true
 			continue
 		}
 		if done, err := p.oldest(ctx, of, over, forever); !done || err != nil {
@@ -157,7 +180,10 @@ func (p *pruner) task(ctx context.Context, name string, keep task.Keep, exact bo
 	if keep.Age <= 0 || !exact {
 		return true, nil
 	}
-	return p.oldest(ctx, p.t.ofTask(name, func(kindKey) bool { return true }), 1<<62, micros(now.Add(-keep.Age)))
+	if err := p.flush(ctx); err != nil {
+		return false, err
+	}
+	return p.oldest(ctx, p.t.ofTask(name, func(kindKey) bool { return true }), 1<<62, micros(p.now.Add(-keep.Age)))
 }
 
 // ofTask returns the task's kinds as they will be.
@@ -190,7 +216,7 @@ func (p *pruner) oldest(ctx context.Context, of []kind, n int64, below uint64) (
 		if p.late() {
 			return false, nil
 		}
-		some := min(n, 64)
+		some := min(n, chunk)
 		var victims []victim
 		for _, k := range of {
 			found, err := p.t.victims(ctx, k.key.table, `WHERE kind = ? AND seq < ?`, some, k.id, below)
@@ -204,10 +230,13 @@ func (p *pruner) oldest(ctx context.Context, of []kind, n int64, below uint64) (
 		if len(victims) == 0 {
 			return true, nil
 		}
-		if done, err := p.forget(ctx, victims); !done || err != nil {
+		p.doom(victims)
+		if n -= int64(len(victims)); n == 0 && !p.many() {
+			return true, nil
+		}
+		if err := p.flush(ctx); err != nil {
 			return false, err
 		}
-		n -= int64(len(victims))
 	}
 	return true, nil
 }
@@ -232,29 +261,36 @@ func (t *tx) victims(ctx context.Context, table, where string, n int64, args ...
 	return found, rows.Err()
 }
 
-// forget takes records out of history, some at a time. It reports false when the time ran out first.
-func (p *pruner) forget(ctx context.Context, victims []victim) (done bool, err error) {
-	for first := true; len(victims) > 0; first = false {
-		if !first && p.late() {
-			return false, nil
-		}
-		some := victims[:min(atOnce, len(victims))]
-		victims = victims[len(some):]
-		places := map[string][]any{}
-		for _, v := range some {
-			p.t.uncount(v.of, v.size)
-			places[v.table] = append(places[v.table], v.seq)
-		}
-		for table, seqs := range places {
-			if err := p.t.deleteAll(ctx, `DELETE FROM `+table+` WHERE seq IN `, seqs); err != nil {
-				return false, err
-			}
-		}
+// doom counts records as gone; the next flush deletes them.
+func (p *pruner) doom(victims []victim) {
+	for _, v := range victims {
+		p.t.uncount(v.of, v.size)
+		p.doomed[v.table] = append(p.doomed[v.table], v.seq)
 	}
-	return true, nil
 }
 
-// atOnce is how many records one statement forgets, so that the time is looked at between.
+// many reports whether what is doomed fills a statement.
+func (p *pruner) many() bool {
+	for _, places := range p.doomed {
+		if len(places) >= chunk {
+			return true
+		}
+	}
+	return false
+}
+
+// flush deletes what is doomed: of many tasks together, because a statement costs as much as some records.
+func (p *pruner) flush(ctx context.Context) error {
+	for table, places := range p.doomed {
+		if err := p.t.deleteAll(ctx, `DELETE FROM `+table+` WHERE seq IN `, places); err != nil {
+			return err
+		}
+	}
+	clear(p.doomed)
+	return nil
+}
+
+// atOnce is how many records are forgotten between two looks at the time while they are the oldest of all.
 const atOnce = 16
 
 // all keeps the bounds on everything together.
@@ -272,14 +308,15 @@ func (p *pruner) all(ctx context.Context, o Options) (done bool, err error) {
 			if p.late() {
 				return false, nil
 			}
-			victims, err := p.t.victims(ctx, table, `WHERE seq < ?`, min(over, 64), forever)
+			victims, err := p.t.victims(ctx, table, `WHERE seq < ?`, min(over, atOnce), forever)
 			if err != nil {
 				return false, err
 			}
 			if len(victims) == 0 {
 				break // the counts are wrong: Check says so
 			}
-			if done, err := p.forget(ctx, victims); !done || err != nil {
+			p.doom(victims)
+			if err := p.flush(ctx); err != nil {
 				return false, err
 			}
 		}

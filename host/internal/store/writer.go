@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"time"
 
@@ -232,9 +233,10 @@ func (s *SQLite) wrote(w *writer, b *batch, more bool) (waiting int) {
 	recovered := s.fence != nil
 	s.fence = nil
 	if more {
-		for name := range b.prune {
-			s.pending.prune[name] = true
+		if len(s.pending.prune) < len(b.prune) {
+			s.pending.prune, b.prune = b.prune, s.pending.prune
 		}
+		maps.Copy(s.pending.prune, b.prune)
 		s.pending.queues = s.pending.queues || b.queues
 		s.signal(s.wake)
 	}
