@@ -50,6 +50,9 @@ func TestTheNewestGenerationsAreRemembered(t *testing.T) {
 	if _, _, found, err := s.Generation(t.Context(), 3); err != nil || found {
 		t.Errorf("generation 3: %t, %v", found, err)
 	}
+	if err := s.Close(); err != nil { // with the room that is laid out in its log
+		t.Fatal(err)
+	}
 	if i, err := ReadInfo(t.Context(), path); err != nil || i.Generations != KeepGenerations || i.Bytes > 4<<20 {
 		t.Errorf("info: %+v, %v", i, err)
 	}
