@@ -9,7 +9,9 @@ import (
 )
 
 const (
-	logStep = 4 << 20 // bytes of room that are laid out at a time
+	// firstStep and mostStep bound how many bytes of room are laid out at a time: as many as there are, so that a small store stays small.
+	firstStep = 256 << 10
+	mostStep  = 4 << 20
 	// maxLaid is a little more than the log takes between two checkpoints.
 	maxLaid = 34 << 20
 	// sparing is how many times as much of the disk must be free.
@@ -63,7 +65,7 @@ func (l *layout) size() (int64, error) {
 
 // add lays out the next step, unless the disk is small or nearly full.
 func (l *layout) add() error {
-	to := min(l.laid+logStep, maxLaid)
+	to := min(l.laid+min(max(l.laid, firstStep), mostStep), maxLaid)
 	free, _, err := l.room(filepath.Dir(l.path))
 	if err != nil || to <= l.laid || free < sparing*to {
 		return err

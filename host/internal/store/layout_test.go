@@ -44,20 +44,22 @@ func TestRoomIsLaidOutAheadOfTheLog(t *testing.T) {
 
 	keep(0) // there is no log yet
 	write(0, written)
-	keep(int64(len(written)) + logStep)
+	keep(int64(len(written)) + firstStep)
 	write(int64(len(written)), written) // into what was laid out
-	keep(int64(len(written)) + logStep)
+	keep(int64(len(written)) + firstStep)
 	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got[:2*len(written)], bytes.Repeat(written, 2)) {
 		t.Errorf("what was written has been changed, %v", err)
 	}
 
 	end := size()
 	write(end, written) // beyond it
-	free = sparing * logStep
+	free = sparing * firstStep
 	keep(end + int64(len(written))) // the disk has no room to spare
 	free = 1 << 40
 	write(size(), written)
-	keep(end + 2*int64(len(written)) + logStep)
+	keep(2 * (end + 2*int64(len(written))))
+	write(2*mostStep-1, []byte{1})
+	keep(3 * mostStep)
 
 	write(maxLaid-1, []byte{1})
 	keep(maxLaid)
