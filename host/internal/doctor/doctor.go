@@ -107,7 +107,7 @@ func dataDir(_ context.Context, m Machine) Finding {
 	}
 	switch {
 	case err != nil:
-		return finding(name, Fail, "", "%s", err)
+		return finding(name, Fail, "see that each part of its path is a directory that the host's user may enter, or name another data_dir", "it cannot be made or used: %s", err)
 	case !info.IsDir():
 		return finding(name, Fail, "name another data_dir", "%s is no directory", m.DataDir)
 	case info.Mode().Perm()&0o022 != 0:

@@ -87,16 +87,25 @@ func TestEachFaultIsNamedWithItsRemedy(t *testing.T) {
 
 func TestADirectoryThatCannotBeMadeIsAnError(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() == 0 {
-		t.Skip("root may write everywhere")
-	}
-	m := well(t)
-	if err := os.Chmod(m.DataDir, 0o500); err != nil {
-		t.Fatal(err)
-	}
-	m.DataDir += "/below"
-	if f := of(t, m, "data directory"); f.Level != Fail || !strings.Contains(f.Detail, "cannot be made") || f.Remedy == "" {
-		t.Errorf("%+v", f)
+	for why, spoil := range map[string]func(dir string) (below string, err error){
+		"a file is in its way": func(dir string) (string, error) {
+			return dir + "/file/below", os.WriteFile(dir+"/file", nil, 0o600)
+		},
+		"nobody but root may write there": func(dir string) (string, error) {
+			return dir + "/below", os.Chmod(dir, 0o500)
+		},
+	} {
+		if strings.Contains(why, "root") && os.Geteuid() == 0 {
+			continue
+		}
+		m := well(t)
+		var err error
+		if m.DataDir, err = spoil(m.DataDir); err != nil {
+			t.Fatal(err)
+		}
+		if f := of(t, m, "data directory"); f.Level != Fail || !strings.Contains(f.Detail, "cannot be made") || f.Remedy == "" {
+			t.Errorf("%s: %+v", why, f)
+		}
 	}
 }
 
