@@ -50,7 +50,7 @@ func Key(key string) EmitOption { return func(e *taskv1.Emit) { e.Key = key } }
 // Without [ID] its id follows from the run (in a handler, from the message at work), what was saved so far, and
 // what the message says: a next attempt that does again what it could not save emits the same ids, in whatever
 // order, and the queue takes none of them twice. Equal messages that one attempt emits are counted and all kept, and
-// after a commit that saves they are new ones.
+// after a commit that saves they are new ones, even when it saves what was saved before.
 func Emit(output string, value any, options ...EmitOption) Op {
 	text, err := encode("emit to", output, value)
 	e := &taskv1.Emit{Output: output, Value: text}

@@ -15,11 +15,12 @@ import (
 	"github.com/taskhost/taskhost/host/internal/torture/journal"
 )
 
-// moments are those at which a kill is most interesting.
+// moments are those at which a kill is most interesting. A run of resume comes to its own a dozen times, and the first
+// is not the most interesting.
 var moments = []moment{
-	{journal.Enter, ""}, {journal.Enter, "plain"}, {journal.Leave, ""},
-	{journal.Begin, "produce"}, {journal.Commit, "produce"}, {journal.Begin, "resume"}, {journal.Commit, "resume"},
-	{journal.Handle, ""}, {journal.Handle, "sink"}, {journal.Settle, ""}, {journal.Settle, "sink"},
+	{journal.Enter, "", 1}, {journal.Enter, "plain", 1}, {journal.Leave, "", 1},
+	{journal.Begin, "produce", 1}, {journal.Commit, "produce", 1}, {journal.Begin, "resume", 12}, {journal.Commit, "resume", 12},
+	{journal.Handle, "", 1}, {journal.Handle, "sink", 1}, {journal.Settle, "", 1}, {journal.Settle, "sink", 1},
 }
 
 // round lets work go on for a moment and kills somebody.
@@ -104,7 +105,7 @@ func (l *lab) killHostAt(m moment) {
 // at lets act be called at the moment, and reports whether that came soon.
 func (l *lab) at(m moment, act func(pid int)) bool {
 	done := make(chan struct{})
-	off := l.marks.on(m, func(pid int) {
+	off := l.marks.on(m, l.dice.IntN(m.among), func(pid int) {
 		act(pid)
 		close(done)
 	})

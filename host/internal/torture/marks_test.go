@@ -10,19 +10,21 @@ import (
 	"github.com/taskhost/taskhost/host/internal/torture/journal"
 )
 
-// moment is what a plugin of the task (of any: "") has just written down.
+// moment is what a plugin of the task (of any: "") has just written down; any of so many that follow.
 type moment struct {
-	kind journal.Kind
-	task string
+	kind  journal.Kind
+	task  string
+	among int
 }
 
 // listener hears what plugins are about to do, and acts within the same moment.
 type listener struct {
 	conn *net.UnixConn
 
-	mu  sync.Mutex
-	at  moment // that is waited for
-	act func(pid int)
+	mu   sync.Mutex
+	at   moment // that is waited for
+	skip int    // how often it comes before
+	act  func(pid int)
 }
 
 func listen(t *testing.T, path string) *listener {
@@ -61,19 +63,29 @@ func (l *listener) hear() {
 		}
 		l.mu.Lock()
 		if l.act != nil && string(l.at.kind) == said[1] && (l.at.task == "" || l.at.task == said[2]) {
-			act := l.act
-			l.act = nil
-			act(pid)
+			l.come(pid)
 		}
 		l.mu.Unlock()
 	}
 }
 
-// on lets act be called once, when the moment comes next. The function that it returns calls that off.
-func (l *listener) on(m moment, act func(pid int)) (off func()) {
+// come is the moment, with mu held.
+func (l *listener) come(pid int) {
+	if l.skip > 0 {
+		l.skip--
+		return
+	}
+	act := l.act
+	l.act = nil
+	act(pid)
+}
+
+// on lets act be called once, when the moment has come skip times and comes again. The function that it returns calls
+// that off.
+func (l *listener) on(m moment, skip int, act func(pid int)) (off func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.at, l.act = m, act
+	l.at, l.skip, l.act = m, skip, act
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()

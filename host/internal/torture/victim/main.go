@@ -151,7 +151,11 @@ func (r *resume) Run(ctx context.Context, h *task.Host) (err error) {
 		return err
 	}
 	if named(at) {
-		at-- // once more, on purpose
+		// Once more, on purpose; but not saved once more, since what follows a save is new.
+		v := r.value(h, at)
+		if err := r.commit(ctx, h, journal.Entry{Names: []string{v.Name}}, task.Emit("out", v, task.ID(v.Name))); err != nil {
+			return err
+		}
 	}
 	for at++; at <= steps; at++ {
 		if err := r.step(ctx, h, at); err != nil {
@@ -169,9 +173,7 @@ func named(at int64) bool { return at > 0 && at%2 == 0 }
 
 // step sends one message, which must stay one however often the step is repeated.
 func (r *resume) step(ctx context.Context, h *task.Host, at int64) error {
-	run := h.Info().Run
-	v := journal.NewValue(fmt.Sprintf("%s/%s/%d", h.Info().Task, run, at))
-	saved := journal.Entry{Scope: run, Cursor: at}
+	v, saved := r.value(h, at), journal.Entry{Scope: h.Info().Run, Cursor: at}
 	if named(at) {
 		saved.Names = []string{v.Name}
 		return r.commit(ctx, h, saved, task.Emit("out", v, task.ID(v.Name)), task.SaveRun("step", at))
@@ -181,6 +183,11 @@ func (r *resume) step(ctx context.Context, h *task.Host, at int64) error {
 		return err
 	}
 	return r.commit(ctx, h, saved, task.SaveRun("step", at))
+}
+
+// value is what a step sends, whenever it is done.
+func (r *resume) value(h *task.Host, at int64) journal.Value {
+	return journal.NewValue(fmt.Sprintf("%s/%s/%d", h.Info().Task, h.Info().Run, at))
 }
 
 var made atomic.Int64
