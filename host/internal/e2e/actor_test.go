@@ -51,6 +51,7 @@ type seen struct {
 	Previous time.Time `json:"previous"`
 	Attempt  int       `json:"attempt"`
 	PID      int       `json:"pid"`
+	Born     time.Time `json:"born"`
 	Entered  time.Time `json:"entered"`
 	Resumed  bool      `json:"resumed"`
 }

@@ -125,15 +125,17 @@ func TestAProcessLivesAsLongAsItsModeSays(t *testing.T) {
 		actor("fresh", "process = \"run\"\n periodic { every = \"1s\" }")+
 		actor("resident", "process = \"task\"\n on_demand {}")+
 		actor("auto", "periodic { every = \"300ms\" }")+
-		actor("ahead", "idle = \"100ms\"\n periodic { every = \"2s\" }")+
+		// so far apart that its process goes meanwhile, even where a launch takes a second
+		actor("ahead", "idle = \"100ms\"\n periodic { every = \"5s\" }")+
 		actor("rare", "on_demand {}\n idle = \"1ms\""))
 	t.Run("run: a fresh process for every run, up before its slot", func(t *testing.T) {
 		runs := untilRuns(h, 3, ended("fresh"))
 		pids := map[int]bool{}
 		for _, r := range runs[:2] { // the first one may come too soon after the start
-			pids[sawOf(t, r).PID] = true
-			if late := r.Started.Sub(r.Slot.Time); late > 500*time.Millisecond {
-				t.Errorf("slot %v was entered %v late", r.Slot, late)
+			s := sawOf(t, r)
+			pids[s.PID] = true
+			if !s.Born.Before(r.Slot.Time) {
+				t.Errorf("the process for slot %v began %v", r.Slot, s.Born)
 			}
 		}
 		if len(pids) != 2 {
@@ -167,8 +169,8 @@ func TestAProcessLivesAsLongAsItsModeSays(t *testing.T) {
 		for _, one := range untilRuns(h, 1, admin.RunQuery{Tasks: []string{"ahead"}, States: []string{"ended"}, Since: up.NextSlot.Add(-time.Second)}) {
 			r = one
 		}
-		if late := r.Started.Sub(r.Slot.Time); sawOf(t, r).PID != p.PID || late > 500*time.Millisecond {
-			t.Errorf("slot %v ran in process %d, %v late; %d was launched for it", r.Slot, sawOf(t, r).PID, late, p.PID)
+		if sawOf(t, r).PID != p.PID {
+			t.Errorf("slot %v ran in process %d; %d was launched for it", r.Slot, sawOf(t, r).PID, p.PID)
 		}
 		untilTask(h, "ahead", "has no process again", func(t admin.Task) bool { return len(t.Processes) == 0 })
 	})

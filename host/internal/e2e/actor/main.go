@@ -41,9 +41,12 @@ type Result struct {
 	Previous time.Time `json:"previous"`
 	Attempt  int       `json:"attempt"`
 	PID      int       `json:"pid"`
+	Born     time.Time `json:"born"` // when the process began
 	Entered  time.Time `json:"entered"`
 	Resumed  bool      `json:"resumed"`
 }
+
+var born = time.Now()
 
 func main() {
 	task.Serve(task.Plugin{Name: "actor", Version: "1.2.3", Types: []task.Type{
@@ -59,7 +62,7 @@ func main() {
 
 func work(ctx context.Context, h *task.Host, c Config, in Input) (Result, error) {
 	info := h.Info()
-	r := Result{Text: in.Text, Trigger: info.Trigger, Slot: info.Slot, Previous: info.PreviousSlot, Attempt: info.Attempt, PID: os.Getpid(), Entered: time.Now()}
+	r := Result{Text: in.Text, Trigger: info.Trigger, Slot: info.Slot, Previous: info.PreviousSlot, Attempt: info.Attempt, PID: os.Getpid(), Born: born, Entered: time.Now()}
 	if err := journal(c.Journal, "begin", info.Task, info.Run, r.PID); err != nil {
 		return r, err
 	}
