@@ -40,7 +40,21 @@ type forward struct {
 var _ task.Handler[json.RawMessage] = (*forward)(nil)
 
 func openForward(_ context.Context, _ *task.Host, c ForwardConfig) (*forward, error) {
-	return &forward{config: c, client: keptClient()}, nil
+	client := keptClient()
+	client.CheckRedirect = sameMethod
+	return &forward{config: c, client: client}, nil
+}
+
+// sameMethod follows a redirect that hands the message on. Others ask for a page with GET, without the message: that
+// the page is there says nothing of it, so the redirect is the answer.
+func sameMethod(next *http.Request, before []*http.Request) error {
+	if next.Method != before[0].Method {
+		return http.ErrUseLastResponse
+	}
+	if len(before) > maxRedirects {
+		return fmt.Errorf("more than %d redirects", maxRedirects)
+	}
+	return nil
 }
 
 // Close ends the connections that were kept.
@@ -61,7 +75,9 @@ func (f *forward) Handle(ctx context.Context, _ *task.Host, m *task.Message[json
 	request.Body = io.NopCloser(bytes.NewReader(m.Value))
 	request.ContentLength = int64(len(m.Value))
 	request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(m.Value)), nil }
-	request.Header.Set("Content-Type", "application/json")
+	if request.Header.Get("Content-Type") == "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
 	request.Header.Set("Idempotency-Key", m.ID)
 	response, err := f.client.Do(request)
 	if err != nil {
@@ -75,5 +91,7 @@ func (f *forward) Handle(ctx context.Context, _ *task.Host, m *task.Message[json
 	return nil
 }
 
-// maxAnswer bounds how much of an answer is read, in bytes.
-const maxAnswer = 64 << 10
+const (
+	maxAnswer    = 64 << 10 // bytes of an answer that are read
+	maxRedirects = 10
+)

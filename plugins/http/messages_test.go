@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -136,6 +137,59 @@ func TestAForwardSendsMessagesAsTheyAre(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"one"}, r.Acknowledged()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestAForwardFollowsOnlyARedirectThatTakesTheMessageAlong(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var got []string
+	url := site(t, func(w http.ResponseWriter, r *http.Request) {
+		if status, err := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/")); err == nil {
+			http.Redirect(w, r, "/here", status)
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		got = append(got, r.Method+" "+string(body))
+		mu.Unlock()
+	})
+	for _, c := range []struct {
+		method string
+		status int
+		dead   string
+	}{
+		{"POST", 301, "the answer is status 301 Moved Permanently"},
+		{"POST", 302, "the answer is status 302 Found"},
+		{"PUT", 303, "the answer is status 303 See Other"},
+		{"POST", 307, ""},
+		{"PUT", 308, ""},
+	} {
+		got = nil
+		r := tasktest.Run(t, typeNamed("forward"), fmt.Sprintf("url = \"%s/%d\"\nmethod = %q", url, c.status, c.method))
+		r.Send("order")
+		r.WaitHandled()
+		if c.dead == "" {
+			if diff := cmp.Diff([]string{c.method + ` "order"`}, got); diff != "" || len(r.Acknowledged()) != 1 {
+				t.Errorf("%d: %d acknowledged (-want +got):\n%s", c.status, len(r.Acknowledged()), diff)
+			}
+			continue
+		}
+		if dead := r.DeadLetters(); len(got) != 0 || len(dead) != 1 || dead[0].Error != c.dead {
+			t.Errorf("%d: arrived %q, dead letters %+v", c.status, got, dead)
+		}
+	}
+}
+
+func TestAForwardSendsTheConfiguredContentType(t *testing.T) {
+	t.Parallel()
+	var got atomic.Value
+	url := site(t, func(_ http.ResponseWriter, r *http.Request) { got.Store(r.Header.Get("Content-Type")) })
+	r := tasktest.Run(t, typeNamed("forward"), fmt.Sprintf("url = %q\nheaders = { content-type = \"application/cloudevents+json\" }", url))
+	r.Send("order")
+	r.WaitHandled()
+	if got.Load() != "application/cloudevents+json" {
+		t.Errorf("content type %v", got.Load())
 	}
 }
 
