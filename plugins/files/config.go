@@ -49,6 +49,7 @@ func (c Config) Validate() []task.Problem {
 type pattern struct {
 	base  string   // without wildcards
 	below []string // one pattern per level; the last is for files
+	plain bool     // there are no wildcards: base may be a file, too
 }
 
 // parsePattern splits a path, and refuses what could reach further than is meant.
@@ -72,7 +73,7 @@ func parsePattern(text string) (pattern, error) {
 	}
 	segments = strings.Split(clean, "/")
 	wild := slices.IndexFunc(segments, func(s string) bool { return strings.ContainsAny(s, `*?[\`) })
-	p := pattern{base: clean, below: []string{"*"}}
+	p := pattern{base: clean, below: []string{"*"}, plain: wild < 0}
 	if wild >= 0 {
 		p.base, p.below = strings.Join(segments[:wild], "/"), segments[wild:]
 	}

@@ -100,19 +100,19 @@ func TestPathsThatReachTooFarAreRefused(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]pattern{
-		"/var/log/app":       {"/var/log/app", []string{"*"}},
-		"/var/log/app/*.gz":  {"/var/log/app", []string{"*.gz"}},
-		"/srv/*/tmp/x?":      {"/srv", nil},
-		"data/scratch/*.tmp": {"data/scratch", []string{"*.tmp"}},
-		"./data/a b/":        {"data/a b", []string{"*"}},
-		"/tmp/*/old-[0-9]*":  {"/tmp", []string{"*", "old-[0-9]*"}},
+		"/var/log/app":       {"/var/log/app", []string{"*"}, true},
+		"/var/log/app/*.gz":  {"/var/log/app", []string{"*.gz"}, false},
+		"/srv/*/tmp/x?":      {"/srv", nil, false},
+		"data/scratch/*.tmp": {"data/scratch", []string{"*.tmp"}, false},
+		"./data/a b/":        {"data/a b", []string{"*"}, true},
+		"/tmp/*/old-[0-9]*":  {"/tmp", []string{"*", "old-[0-9]*"}, false},
 	} {
 		got, err := parsePattern(path)
 		if want.below == nil {
 			if err == nil {
 				t.Errorf("%q is allowed", path)
 			}
-		} else if err != nil || got.base != want.base || !slices.Equal(got.below, want.below) {
+		} else if err != nil || got.base != want.base || !slices.Equal(got.below, want.below) || got.plain != want.plain {
 			t.Errorf("%q = %+v, %v; want %+v", path, got, err, want)
 		}
 	}
@@ -188,6 +188,16 @@ func TestPatternsSelectFiles(t *testing.T) {
 	want := []string{"1h.log", "a", "a/1h.txt", "b", "b/deep", "b/deep/1h.log", "c", "c/[x]"}
 	if diff := cmp.Diff(want, left(t, dir)); diff != "" || got.Files != 3 {
 		t.Errorf("%+v (-want +got):\n%s", got, diff)
+	}
+}
+
+func TestAPatternBelowAFileSelectsNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tree(t, dir, "1h.db")
+	r, got := run1(t, fmt.Sprintf("paths = [\"%[1]s/1h.db/*.tmp\", \"%[1]s/1h.db/*\"]\nmax_total = \"0\"\nrecursive = true", dir))
+	if r.Outcome() != "succeeded" || got.Files != 0 || len(left(t, dir)) != 1 {
+		t.Errorf("%s %s: %+v, left %v", r.Outcome(), r.Message(), got, left(t, dir))
 	}
 }
 

@@ -73,6 +73,10 @@ func (s *scan) close() {
 
 func (s *scan) path(ctx context.Context, p pattern, alive func(int)) error {
 	if info, err := os.Stat(p.base); err == nil && !info.IsDir() {
+		if !p.plain { // there is nothing in a file that could match
+			s.missing = append(s.missing, p.base)
+			return nil
+		}
 		p.base, p.below = path.Dir(p.base), []string{literal(path.Base(p.base))}
 	}
 	real, err := filepath.EvalSymlinks(p.base) // a folder may be a link: it was named by a person
