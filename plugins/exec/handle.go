@@ -78,6 +78,7 @@ func (s *several) Handle(ctx context.Context, h *task.Host, b *task.Batch[json.R
 // delivery is a message or a batch of them: what is collected on it is committed with its acknowledgement.
 type delivery interface {
 	Save(key string, value any)
+	Delete(key string)
 	Emit(output string, value any, options ...task.EmitOption)
 }
 
@@ -98,12 +99,15 @@ func (r handler) handle(ctx context.Context, h *task.Host, stdin []byte, env []s
 	return verdict
 }
 
-// collect puts what the command saved and emitted into the commit of the delivery.
+// collect puts what the command saved, deleted and emitted into the commit of the delivery.
 func collect(to delivery, ops []notify.Op) {
 	for _, op := range ops {
-		if op.Output != "" {
+		switch {
+		case op.Output != "":
 			to.Emit(op.Output, op.Value, emitOptions(op)...)
-		} else {
+		case op.Delete:
+			to.Delete(op.Key)
+		default:
 			to.Save(op.Key, op.Value)
 		}
 	}

@@ -81,6 +81,24 @@ func TestWhatAHandlerKeepsIsInTheCommitOfItsMessage(t *testing.T) {
 	}
 }
 
+func TestAHandlerDeletesAValueInTheCommitOfItsMessage(t *testing.T) {
+	t.Parallel()
+	const deletes = `$SAY ask '{"verb":"commit","ops":[{"key":"cursor","delete":true}]}'; grep -qE '(^|"value":)0}?$'`
+	for _, typ := range []string{"handle", "handle_batch"} {
+		r := handle(t, typ, script(t, deletes, ""), tasktest.Checkpoint("cursor", 7), tasktest.MaxDeliveries(1))
+		r.Send(1)
+		r.WaitHandled()
+		if got := r.Checkpoint("cursor"); got != "7" {
+			t.Errorf("%s, of a message that failed: the cursor is %q", typ, got)
+		}
+		r.Send(0)
+		r.WaitHandled()
+		if got := r.Checkpoint("cursor"); got != "" {
+			t.Errorf("%s, of one that did not: the cursor is %q", typ, got)
+		}
+	}
+}
+
 func TestATimeoutOfAMessageKillsTheTree(t *testing.T) {
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
 		t.Skip("looks at /proc")

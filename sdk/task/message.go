@@ -32,6 +32,11 @@ func (m *Message[M]) Save(key string, value any) {
 	collect(m.work, m.index, Save(key, value))
 }
 
+// Delete removes a value from the task's checkpoint, in the commit that acknowledges the message; see the function [Delete].
+func (m *Message[M]) Delete(key string) {
+	collect(m.work, m.index, Delete(key))
+}
+
 // Extend gives the handler d more than the task's timeout. It reports whether there is still something to
 // extend; without a timeout it is always so. In a batch it counts for the whole.
 func (m *Message[M]) Extend(d time.Duration) bool {
@@ -64,6 +69,11 @@ func (b *Batch[M]) Emit(output string, value any, options ...EmitOption) {
 // Save is [Message.Save] for the batch as a whole.
 func (b *Batch[M]) Save(key string, value any) {
 	collect(b.work, session.Whole, Save(key, value))
+}
+
+// Delete is [Message.Delete] for the batch as a whole.
+func (b *Batch[M]) Delete(key string) {
+	collect(b.work, session.Whole, Delete(key))
 }
 
 // Extend is [Message.Extend].
