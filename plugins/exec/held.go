@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/taskhost/taskhost/sdk/notify"
 	"github.com/taskhost/taskhost/sdk/task"
@@ -67,6 +69,10 @@ func checkOp(op notify.Op) error {
 		return errors.New("a value that is no JSON")
 	case op.Output == "" && (op.Key == "" || len(op.Key) > 128):
 		return errors.New("a key has 1 to 128 bytes")
+	case op.Output == "" && strings.ContainsFunc(op.Key, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return errors.New("a key holds no line breaks, and nothing else that is not printed")
+	case strings.HasPrefix(op.ID, "~"):
+		return errors.New("a message's id does not begin with ~: those are derived for messages without one")
 	case len(op.Key) > 256:
 		return errors.New("a message's key has at most 256 bytes")
 	case len(op.ID) > 128:

@@ -227,11 +227,11 @@ func TestWhatACommandSaysThatIsTooLongIsNotHeard(t *testing.T) {
 func TestRequestsAreAnswered(t *testing.T) {
 	t.Parallel()
 	r := run(t, script(t, `$SAY ask '{"verb":"progress","done":3,"total":9,"note":"three"}' '{"verb":"state","key":"depth","value":17}' '{"verb":"extend","seconds":10}' '{"verb":"extend","seconds":-1}' `+
-		`'{"verb":"nonsense"}' '{"verb":"commit","ops":[{"key":"","value":1}]}'`, ""), tasktest.Timeout(time.Minute))
+		`'{"verb":"nonsense"}' '{"verb":"commit","ops":[{"key":"","value":1}]}' '{"verb":"commit","ops":[{"key":"a\u000ab","value":1}]}' '{"verb":"commit","ops":[{"output":"pages","value":1,"id":"~1"}]}'`, ""), tasktest.Timeout(time.Minute))
 	if r.Outcome() != "succeeded" || r.State("depth") != "17" {
 		t.Errorf("%s %s, depth %s", r.Outcome(), r.Message(), r.State("depth"))
 	}
-	wantLog(t, r, "stdout", `ok|ok|ok|refused: more time is more than 0s and at most 720h0m0s|refused: the verb "nonsense" is not known here|refused: a key has 1 to 128 bytes`)
+	wantLog(t, r, "stdout", `ok|ok|ok|refused: more time is more than 0s and at most 720h0m0s|refused: the verb "nonsense" is not known here|refused: a key has 1 to 128 bytes|refused: a key holds no line breaks, and nothing else that is not printed|refused: a message's id does not begin with ~: those are derived for messages without one`)
 	if done, total, note := r.Progress(); done != 3 || total != 9 || note != "three" {
 		t.Errorf("progress is %d of %d, %q", done, total, note)
 	}

@@ -169,7 +169,8 @@ func TestPublishRefusesWhatCannotBeSent(t *testing.T) {
 				{"", 1, "a key has 1 to 128 bytes"},
 				{strings.Repeat("k", 129), 1, "a key has 1 to 128 bytes"},
 				{"a\xff", 1, "a key has 1 to 128 bytes of UTF-8"},
-				{"a\nb", 1, "control character"},
+				{"a\nb", 1, "unprintable character U+000A"},
+				{"a\u00a0b", 1, "unprintable character U+00A0"},
 				{"f", func() {}, "unsupported type"},
 				{"big", strings.Repeat("x", 1<<20), "publish \"big\": the value is too large for one frame: 1048578B, the limit is 1023KiB"},
 			} {

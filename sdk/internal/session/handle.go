@@ -510,8 +510,8 @@ func checkKey(key string) error {
 		return fmt.Errorf("a key has 1 to %d bytes of UTF-8, not %d", maxKey, len(key))
 	}
 	for _, r := range key {
-		if unicode.IsControl(r) {
-			return fmt.Errorf("the key %q holds a control character", key)
+		if !unicode.IsPrint(r) {
+			return fmt.Errorf("the key %q holds the unprintable character %U", key, r)
 		}
 	}
 	return nil
