@@ -64,15 +64,15 @@ func (b *Buffer) Add(ctx context.Context, ops ...Op) error {
 	defer b.unlock()
 	size := 0
 	for _, op := range ops {
-		if op.err != nil {
-			return fmt.Errorf("buffer: %w", op.err)
+		if err := op.mistake(); err != nil {
+			return fmt.Errorf("buffer: %w", err)
 		}
 		size += proto.Size(op.op) + 4
 		if e := op.op.GetEmit(); e != nil && e.GetId() == "" {
 			size += session.IDRoom
 		}
 	}
-	full := len(b.ops)+len(ops) > 1000 || b.bytes+size > b.host.handle.MaxFrame()
+	full := len(b.ops)+len(ops) > 1000 || b.bytes+size > b.host.handle.MaxOpBytes()
 	if full {
 		if err := b.commit(ctx); err != nil {
 			return err

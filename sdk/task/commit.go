@@ -15,6 +15,14 @@ type Op struct {
 	err error // the value could not be encoded; the commit fails with it
 }
 
+// mistake is why the op cannot be committed.
+func (o Op) mistake() error {
+	if o.op == nil {
+		return errors.New("an op is the zero Op: make it with Save, SaveRun, Delete or Emit")
+	}
+	return o.err
+}
+
 // Save keeps a value, as JSON, in the task's checkpoint: later runs find it with
 // [Load], whatever becomes of this one. Of two in one commit the last wins.
 func Save(key string, value any) Op {
@@ -76,11 +84,8 @@ func encode(verb, key string, value any) ([]byte, error) {
 func (h *Host) Commit(ctx context.Context, ops ...Op) error {
 	raw := make([]*taskv1.Op, len(ops))
 	for i, op := range ops {
-		if op.op == nil {
-			op.err = errors.New("an op is the zero Op: make it with Save, SaveRun, Delete or Emit")
-		}
-		if op.err != nil {
-			return fmt.Errorf("commit: %w", op.err)
+		if err := op.mistake(); err != nil {
+			return fmt.Errorf("commit: %w", err)
 		}
 		raw[i] = op.op
 	}

@@ -206,6 +206,28 @@ func TestBuffer(t *testing.T) {
 		equal(t, "outcome", r.Outcome(), "succeeded")
 		equal(t, "commits", r.Commits(), 3)
 	})
+	inBubble(t, "leaves room for what the commit itself takes", func(t *testing.T) {
+		const frame = 64 << 10
+		typ := periodic(func(ctx context.Context, h *task.Host) error {
+			for n := frame - 42_000; n < frame-40_000; n += 10 {
+				b := h.Buffer(task.MaxDelay(time.Hour))
+				if err := b.Add(ctx, task.Save("a", strings.Repeat("x", 40_000))); err != nil {
+					return err
+				}
+				if err := errors.Join(b.Add(ctx, task.Save("b", strings.Repeat("x", n))), b.Flush(ctx)); err != nil {
+					return fmt.Errorf("%d bytes: %w", n, err)
+				}
+			}
+			return nil
+		}, task.Output[order]("orders", ""))
+		r := tasktest.Run(t, typ, ``, tasktest.MaxFrame(frame))
+		equal(t, "message", r.Message(), "")
+		equal(t, "outcome", r.Outcome(), "succeeded")
+	})
+	inBubble(t, "refuses an op that is none", func(t *testing.T) {
+		typ := periodic(func(ctx context.Context, h *task.Host) error { return h.Buffer().Add(ctx, task.Op{}) })
+		equal(t, "message", tasktest.Run(t, typ, ``).Message(), "buffer: an op is the zero Op: make it with Save, SaveRun, Delete or Emit")
+	})
 }
 
 func TestAnEarlierAttemptsValuesAreThereAfterAKillAtEveryCommit(t *testing.T) {

@@ -495,8 +495,11 @@ func (h *Handle) AtEnd(flush func(context.Context) error) {
 // Context is the run's context, or the instance's.
 func (h *Handle) Context() context.Context { return h.ctx }
 
-// MaxFrame is the number of bytes that one commit may have.
-func (h *Handle) MaxFrame() int { return h.inst.maxFrame - frameSlack }
+// commitSlack is what a commit needs beside the ops of its author, in bytes: its run, and the count of what was saved.
+const commitSlack = 256
+
+// MaxOpBytes is the number of bytes that the ops of one commit may have together.
+func (h *Handle) MaxOpBytes() int { return h.inst.maxFrame - frameSlack - commitSlack }
 
 func (h *Handle) isOver() bool {
 	h.mu.Lock()
