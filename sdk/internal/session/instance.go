@@ -47,6 +47,7 @@ type instance struct {
 	mu       sync.Mutex
 	state    lifecycle
 	live     *Handle // the run that is going
+	returned string  // the run that has returned last
 	early    []early
 	calls    int            // method calls at work
 	working  sync.WaitGroup // the same, to wait for
@@ -205,8 +206,12 @@ func (i *instance) abandon() {
 	i.end(ErrHostGone)
 }
 
-// remember keeps an early command, with mu held; the oldest makes room.
+// remember keeps an early command, with mu held; the oldest makes room. One for the run that has just returned is not early
+// but late: it must not meet the next attempt of that run.
 func (i *instance) remember(e early) {
+	if e.run == i.returned {
+		return
+	}
 	if len(i.early) == earlyKept {
 		i.early = append(i.early[:0], i.early[1:]...)
 	}
@@ -268,7 +273,7 @@ func (i *instance) deliver(q *taskv1.Deliver) {
 // finish reports a run. The result follows everything that the run has sent.
 func (i *instance) finish(h *Handle, r *taskv1.RunResult) {
 	i.mu.Lock()
-	i.live = nil
+	i.live, i.returned = nil, h.run
 	i.out.add(&taskv1.PluginFrame{Body: &taskv1.PluginFrame_RunResult{RunResult: r}})
 	last := i.state == draining
 	i.mu.Unlock()

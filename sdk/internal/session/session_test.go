@@ -3,6 +3,7 @@ package session_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime/pprof"
@@ -267,6 +268,33 @@ func TestControlMayOvertakeTheStartOfItsRun(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestControlThatComesAfterItsRunHasReturnedDoesNotReachTheNextAttempt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		first := true
+		r := newRig(t, func(ctx context.Context, h *session.Handle) ([]byte, error) {
+			if first {
+				first = false
+				return nil, errors.New("out of time")
+			}
+			return nil, h.Wait(ctx, time.Second)
+		})
+		r.configure("a")
+		l, _, _ := r.connect("a", "token", 0, 0)
+		l.start("r1")
+		l.want("1/1 entered r1", "2/1 result r1 RUN_STATUS_FAILED out of time")
+		// The host's timeout was over at the same moment, and its requests crossed the result.
+		if _, err := r.client.Cancel(t.Context(), &taskv1.CancelRequest{Instance: "a", Run: "r1", Cause: taskv1.Cause_CAUSE_TIMEOUT}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.client.Stop(t.Context(), &taskv1.StopRequest{Instance: "a", Run: "r1"}); err != nil {
+			t.Fatal(err)
+		}
+		l.start("r1") // the next attempt
+		l.want("3/2 entered r1", "4/2 result r1 RUN_STATUS_SUCCEEDED")
+	})
 }
 
 func TestASessionIsResumedOnANewConnection(t *testing.T) {
