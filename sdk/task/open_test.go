@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -313,4 +314,48 @@ func TestJobs(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
+}
+
+// quitter ends the goroutine that it is called in, as FailNow of a test does.
+type quitter struct{}
+
+func (*quitter) Run(context.Context, *task.Host) error { return nil }
+
+func (*quitter) Close() error {
+	runtime.Goexit()
+	return nil
+}
+
+func TestCodeThatEndsItsGoroutineEndsNothingElse(t *testing.T) {
+	t.Parallel()
+	const text = "the function ended its goroutine (runtime.Goexit) instead of returning"
+	inBubble(t, "open", func(t *testing.T) {
+		_, err := tasktest.Open(t, task.OpenPeriodic("quit", func(context.Context, *task.Host, none) (*quitter, error) {
+			runtime.Goexit()
+			return nil, nil
+		}), ``)
+		if err == nil || err.Error() != "open: "+text {
+			t.Errorf("open: %v", err)
+		}
+	})
+	inBubble(t, "close", func(t *testing.T) {
+		r := tasktest.Run(t, task.OpenPeriodic("quit", func(context.Context, *task.Host, none) (*quitter, error) { return &quitter{}, nil }), ``)
+		equal(t, "outcome", r.Outcome(), "succeeded")
+		r.Close(time.Second)
+		contains(t, "log", fmt.Sprint(r.Logs()), text)
+	})
+	inBubble(t, "validate", func(t *testing.T) {
+		_, err := tasktest.Config[quitting](t, ``)
+		if err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("validate: %v", err)
+		}
+	})
+}
+
+// quitting is a config whose check does not return.
+type quitting struct{}
+
+func (quitting) Validate() []task.Problem {
+	runtime.Goexit()
+	return nil
 }

@@ -91,6 +91,38 @@ func TestAPanicBecomesTheRunsErrorAndTheProcessStays(t *testing.T) {
 	}
 }
 
+// fault is an error whose text needs a fault.
+type fault struct{ code int }
+
+func (f *fault) Error() string { return fmt.Sprint("code ", f.code) }
+
+func TestANilPointerInAnErrorIsAPanicAndTheProcessStays(t *testing.T) {
+	t.Parallel()
+	none := func() error { return (*fault)(nil) }
+	tasktest.Test(t, func(t *testing.T) {
+		r := tasktest.Run(t, periodic(func(context.Context, *task.Host) error { return none() }), ``)
+		equal(t, "outcome", r.Outcome(), "failed")
+		equal(t, "class", r.Class(), "panic")
+		contains(t, "message", r.Message(), "nil pointer dereference")
+		contains(t, "stack", r.Stack(), "outcome_test.go")
+	})
+	inBubble(t, "of open", func(t *testing.T) {
+		typ := task.OpenPeriodic("run", func(context.Context, *task.Host, struct{}) (*counter, error) { return nil, none() })
+		if _, err := tasktest.Open(t, typ, ``); err == nil || !strings.Contains(err.Error(), "open: panic: ") {
+			t.Errorf("open: %v", err)
+		}
+	})
+	inBubble(t, "of a handler", func(t *testing.T) {
+		typ := task.Consumer("run", func(context.Context, *task.Host, struct{}, *task.Message[int]) error { return none() })
+		r := tasktest.Run(t, typ, ``, tasktest.MaxDeliveries(1))
+		r.Send(1)
+		r.WaitHandled()
+		if dead := r.DeadLetters(); len(dead) != 1 || !strings.Contains(dead[0].Error, "nil pointer dereference") {
+			t.Errorf("dead letters: %+v", dead)
+		}
+	})
+}
+
 func TestStopStages(t *testing.T) {
 	t.Parallel()
 	waits := func(d time.Duration) func(context.Context, *task.Host) error {

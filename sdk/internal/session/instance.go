@@ -112,10 +112,12 @@ func newInstance(s *Server, t *Type, q *taskv1.ConfigureRequest, log hclog.Logge
 // open runs the author's open. It fails with what the host is told.
 func (i *instance) open(ctx context.Context, config any) error {
 	var object any
-	err := i.author(func() error {
-		var err error
-		object, err = i.typ.Open(ctx, i.own, config)
-		return err
+	err := apart(func() error {
+		return i.author(func() error {
+			var err error
+			object, err = i.typ.Open(ctx, i.own, config)
+			return err
+		})
 	})
 	if err == nil && ctx.Err() != nil {
 		// The host waits no longer: it will not learn that there is something to close.
@@ -396,7 +398,7 @@ func (i *instance) closeObject(object any) {
 	if !ok {
 		return
 	}
-	if err := i.author(c.Close); err != nil {
+	if err := apart(func() error { return i.author(c.Close) }); err != nil {
 		i.log.Error("close", "error", err.Error())
 	}
 }

@@ -203,10 +203,12 @@ func (s *Server) Validate(_ context.Context, q *taskv1.ValidateRequest) (*taskv1
 
 // Check decodes a config and runs its cross-field checks; a panic in them is a problem.
 func (t *Type) Check(data []byte) (config any, problems []schema.Problem, err error) {
-	err = guard(func() error {
-		var err error
-		config, problems, err = t.Decode(data)
-		return err
+	err = apart(func() error {
+		return guard(func() error {
+			var err error
+			config, problems, err = t.Decode(data)
+			return err
+		})
 	})
 	if p, ok := err.(*Panic); ok {
 		return nil, []schema.Problem{{Summary: "the plugin's check of the config panics: " + p.Error(), Detail: p.Stack}}, nil

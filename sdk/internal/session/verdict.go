@@ -50,17 +50,34 @@ func (p *Panic) Error() string { return fmt.Sprint("panic: ", p.Value) }
 const stackLimit = 32 << 10
 
 // errExited stands for an error that never came, because author code ended its
-// goroutine. Callers of guard set it before the call.
+// goroutine. Callers of guard that go on in that case set it before the call.
 var errExited = errors.New("the function ended its goroutine (runtime.Goexit) instead of returning")
 
-// guard runs author code; a panic is its error.
+// guard runs author code; a panic is its error. An error that cannot say its text, as a nil pointer in an error cannot,
+// panics here, too, and not where its text is wanted.
 func guard(author func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &Panic{Value: v, Stack: clip(string(debug.Stack()), stackLimit)}
 		}
 	}()
-	return author()
+	if err = author(); err != nil {
+		_ = err.Error()
+	}
+	return err
+}
+
+// apart runs author code in a goroutine of its own and waits for it: code that ends its goroutine, as a test's FailNow
+// does, must not take along the one that has to answer the host.
+func apart(author func() error) error {
+	err := errExited
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err = author()
+	}()
+	<-done
+	return err
 }
 
 // rank orders statuses: of several errors joined into one, the highest speaks.
