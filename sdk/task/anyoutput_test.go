@@ -2,6 +2,7 @@ package task_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +18,9 @@ func TestATypeMayEmitToAnyOutput(t *testing.T) {
 		typ := periodic(func(ctx context.Context, h *task.Host) error {
 			if err := h.Commit(ctx, task.Emit("", 1)); err == nil {
 				t.Error("an output without a name is taken")
+			}
+			if err := h.Commit(ctx, task.Emit("a\xff", 1)); err == nil || !strings.Contains(err.Error(), "declares no output") {
+				t.Errorf("a name that no frame can carry: %v", err)
 			}
 			return h.Commit(ctx, task.Emit("found", 1, task.ID("a")), task.Emit("lost", "x", task.ID("b")))
 		}, task.AnyOutput("what is found"))

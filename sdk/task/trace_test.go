@@ -20,7 +20,7 @@ func TestAMessageIsPutIntoTheTraceOfItsContext(t *testing.T) {
 	}
 	caller := task.WithTraceParent(t.Context(), ofCaller)
 	author := task.WithTraceParent(caller, ofAuthor)
-	for ctx, want := range map[context.Context]string{t.Context(): "", caller: ofCaller, author: ofAuthor, task.WithTraceParent(author, ""): ofAuthor} {
+	for ctx, want := range map[context.Context]string{t.Context(): "", caller: ofCaller, author: ofAuthor, task.WithTraceParent(author, ""): ofAuthor, task.WithTraceParent(author, "00-\xff"): ofAuthor} {
 		var e taskv1.Emit
 		task.InTrace(ctx)(&e)
 		if e.GetTraceparent() != want {

@@ -422,7 +422,7 @@ func (h *Handle) checkEmit(e *taskv1.Emit) error {
 	}
 	var names []string
 	for _, o := range h.inst.typ.Description.Outputs {
-		if o.Name == e.GetOutput() || o.Name == wire.AnyOutput && e.GetOutput() != "" {
+		if o.Name == e.GetOutput() || o.Name == wire.AnyOutput && e.GetOutput() != "" && utf8.ValidString(e.GetOutput()) {
 			return nil
 		}
 		names = append(names, o.Name)

@@ -1,12 +1,16 @@
 package session
 
-import "context"
+import (
+	"context"
+	"unicode/utf8"
+)
 
 type traceKey struct{}
 
-// WithTraceParent returns a context of the trace; an empty text leaves ctx alone.
+// WithTraceParent returns a context of the trace; an empty text leaves ctx alone, as does one that no frame can carry:
+// it may come from a stranger's request.
 func WithTraceParent(ctx context.Context, text string) context.Context {
-	if text == "" {
+	if text == "" || !utf8.ValidString(text) {
 		return ctx
 	}
 	return context.WithValue(ctx, traceKey{}, text)
