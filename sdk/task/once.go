@@ -143,7 +143,7 @@ func optionalDuration(text string) (time.Duration, error) {
 	return schema.ParseDuration(text)
 }
 
-// drive is the run itself: a first signal drains it, a second cancels it.
+// drive is the run itself: a first signal drains it, a second cancels it, a third ends the process as any other.
 func (c *command) drive(q once) (onceReport, error) {
 	server, err := session.New(c.description, c.types, session.Log{Output: c.err, Text: true})
 	if err != nil {
@@ -154,10 +154,6 @@ func (c *command) drive(q once) (onceReport, error) {
 		return onceReport{}, err
 	}
 	defer memory.Close()
-	interrupts := make(chan os.Signal, 2)
-	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(interrupts)
-
 	ctx := context.Background()
 	name, store := q.typ.Description.Name, &solo.Store{}
 	store.Wire()
@@ -173,6 +169,10 @@ func (c *command) drive(q once) (onceReport, error) {
 	if err != nil {
 		return onceReport{}, err
 	}
+	// Not before: nothing can be drained while it opens, so a signal just ends it.
+	interrupts := make(chan os.Signal, 2)
+	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(interrupts)
 	var timeout <-chan time.Time
 	if q.timeout > 0 && q.feed == nil {
 		timer := time.NewTimer(q.timeout)
@@ -193,6 +193,7 @@ func (c *command) drive(q once) (onceReport, error) {
 			fed = nil
 			err = host.Stop(ctx, start.Run, 0, "all messages are handled")
 		case r := <-ended:
+			signal.Stop(interrupts) // a Close that hangs is ended by one
 			return closeOnce(ctx, host, store, r)
 		case <-host.Done():
 			return onceReport{}, host.Err()
@@ -203,6 +204,8 @@ func (c *command) drive(q once) (onceReport, error) {
 				fmt.Fprintln(c.err, "draining; once more to cancel")
 				err = host.Stop(ctx, start.Run, 0, "signal")
 			} else {
+				signal.Stop(interrupts)
+				fmt.Fprintln(c.err, "cancelling; once more to end it here and now")
 				err = host.Cancel(ctx, start.Run, taskv1.Cause_CAUSE_CANCELLED, 0)
 			}
 		}

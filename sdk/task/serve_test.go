@@ -256,13 +256,15 @@ func TestSignalsOfATerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		typ, first string // a line that says that the run is at work
-		again      bool   // a second Ctrl-C
-		outcome    string
+		typ, first string // a line that says that it is at work
+		times      int    // that Ctrl-C is pressed
+		outcome    string // "" of a process that the last one ended
 		code       int
 	}{
-		{"talk", "printed to stderr", false, "interrupted", 0},
-		{"linger", "lingering", true, "cancelled", 1},
+		{"talk", "printed to stderr", 1, "interrupted", 0},
+		{"linger", "lingering", 2, "cancelled", 1},
+		{"wedge", "wedged", 3, "", -1},
+		{"stuck", "opening", 1, "", -1},
 	} {
 		t.Run(c.typ, func(t *testing.T) {
 			t.Parallel()
@@ -287,22 +289,22 @@ func TestSignalsOfATerminal(t *testing.T) {
 				t.Errorf("%q does not appear", text)
 			}
 			waitFor(c.first)
-			interrupt := func() {
-				t.Helper()
+			answers := []string{"draining; once more to cancel", "cancelling; once more to end it here and now"}
+			for n := range c.times {
 				if err := cmd.Process.Signal(os.Interrupt); err != nil {
 					t.Error(err)
 				}
-			}
-			interrupt()
-			waitFor("draining; once more to cancel")
-			if c.again {
-				interrupt()
+				if c.outcome != "" || n < c.times-1 {
+					waitFor(answers[n])
+				}
 			}
 			for lines.Scan() { // until it has ended
 			}
 			_ = cmd.Wait()
 			equal(t, "exit code", cmd.ProcessState.ExitCode(), c.code)
-			contains(t, "report", out.String(), `"outcome": "`+c.outcome+`"`)
+			if c.outcome != "" {
+				contains(t, "report", out.String(), `"outcome": "`+c.outcome+`"`)
+			}
 		})
 	}
 }

@@ -73,7 +73,18 @@ func linger(ctx context.Context, h *task.Host, _ config) error {
 
 // wedge never returns.
 func wedge(_ context.Context, h *task.Host, _ config) error {
+	h.Log().Info("wedged")
 	h.Ready("wedged")
+	select {}
+}
+
+// stuck never opens.
+type stuck struct{}
+
+func (stuck) Run(context.Context, *task.Host) error { return nil }
+
+func openStuck(_ context.Context, h *task.Host, _ config) (stuck, error) {
+	h.Log().Info("opening")
 	select {}
 }
 
@@ -108,6 +119,7 @@ func main() {
 		task.Continuous("talk", talk),
 		task.Continuous("linger", linger),
 		task.Continuous("wedge", wedge),
+		task.OpenContinuous("stuck", openStuck),
 		task.Continuous("crash", crash),
 		task.Consumer("shout", shout, task.Output[greeting]("shouts", "")),
 		task.BatchConsumer("count", count, task.Output[int]("counts", "")),
