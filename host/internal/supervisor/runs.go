@@ -148,7 +148,7 @@ func (e granted) apply(st *state, now time.Time) {
 func (st *state) begin(r *run, p *process, now time.Time) {
 	r.phase, r.proc, r.began = live, p, now
 	r.entered, r.silent, r.stuck, r.sign, r.excused, r.ownTimeout = false, false, false, now, 0, false
-	r.State, r.Waiting, r.Outcome, r.EndedIn, r.Error, r.Progress = task.RunStarting, nil, "", "", nil, nil
+	r.State, r.Waiting, r.Outcome, r.EndedIn, r.Error, r.Progress, r.Result = task.RunStarting, nil, "", "", nil, nil, nil
 	r.why, r.Stop = whyNone, nil
 	p.phase, p.run = procBusy, r
 	p.info.Run, p.info.State = r.ID, p.phase.text()
@@ -223,9 +223,7 @@ func (st *state) returnedRun(p *process, e task.RunReturned, now time.Time) {
 	}
 	r.keptSaved = r.keptSaved || e.SavedValues
 	v := judgeReturn(st.def.Mode, r.why, r.stage(), e.Result)
-	if e.Result.Result != nil && v.outcome == task.OutcomeSucceeded {
-		r.Result = e.Result.Result
-	}
+	r.Result = e.Result.Result // also that of work which was cut, or of a check that found something wrong
 	p.run, p.info.Run = nil, ""
 	if p.phase == procBusy {
 		p.phase = procIdle

@@ -21,6 +21,7 @@ type behaviour struct {
 	hangs     bool // the launch does not end by itself
 	work      time.Duration
 	status    task.RunStatus
+	result    string        // JSON
 	asked     time.Duration // RetryAfter
 	onDrain   time.Duration // returns so long after a drain; negative ignores it
 	onCancel  time.Duration
@@ -299,7 +300,7 @@ func (s *sim) startRun(e startRunEffect) {
 		s.later(b.work, task.ProcessGone{ID: p.id, Exit: task.ExitCause{Code: 2, Neighbour: b.neighbour}, SavedValues: b.saves}, at)
 		return
 	}
-	s.later(b.work, task.RunReturned{ID: p.id, Result: task.RunResult{Run: run, Status: b.status, RetryAfter: b.asked}, SavedValues: b.saves}, at)
+	s.later(b.work, task.RunReturned{ID: p.id, Result: task.RunResult{Run: run, Status: b.status, Result: []byte(b.result), RetryAfter: b.asked}, SavedValues: b.saves}, at)
 }
 
 func (s *sim) returnsLater(p *fakeProcess, run string, d time.Duration, status task.RunStatus) {

@@ -375,6 +375,40 @@ func TestRetries(t *testing.T) {
 	}
 }
 
+func TestTheResultOfTheLastAttemptIsKeptWhateverItsOutcome(t *testing.T) {
+	t.Parallel()
+	d := onDemandTask()
+	d.Retry = task.Retry{Attempts: 2, Backoff: time.Second, MaxBackoff: time.Minute, On: []task.ErrorClass{task.ErrorUnhealthy}}
+	for name, c := range map[string]struct {
+		second behaviour
+		want   string
+	}{
+		"unhealthy": {behaviour{status: task.StatusUnhealthy, result: `{"ok":false,"n":2}`}, `{"ok":false,"n":2}`},
+		"succeeded": {behaviour{status: task.StatusSucceeded, result: `{"ok":true}`}, `{"ok":true}`},
+		"failed":    {behaviour{status: task.StatusFailed}, ""},
+		"crashed":   {behaviour{crashes: true}, ""},
+	} {
+		s := newSim(t, d)
+		first := behaviour{status: task.StatusUnhealthy, result: `{"ok":false,"n":1}`}
+		s.behave = func() behaviour { return first }
+		s.boot(task.Memory{})
+		id := s.must(task.Command{Verb: task.VerbRun}).Runs[0].ID
+		for len(s.runs[id].Attempts) < 1 || s.runs[id].Attempts[0].Ended.IsZero() {
+			s.advance(time.Millisecond)
+		}
+		if got := string(s.runs[id].Result); got != first.result {
+			t.Errorf("%s: after the first attempt the result is %q", name, got)
+		}
+		for _, p := range s.procs {
+			p.b = c.second
+		}
+		s.advance(5 * time.Second)
+		if r := s.runs[id]; string(r.Result) != c.want || len(r.Attempts) != 2 {
+			t.Errorf("%s: %d attempts, the result is %q, want %q", name, len(r.Attempts), r.Result, c.want)
+		}
+	}
+}
+
 func TestARetryAfterTheNextSlotIsDropped(t *testing.T) {
 	t.Parallel()
 	d := periodicTask()
