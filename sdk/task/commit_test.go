@@ -167,6 +167,9 @@ func TestBuffer(t *testing.T) {
 			if err := h.Buffer().Add(ctx, task.Save("n", 1)); err != nil {
 				return err
 			}
+			if h.Info().Run == "run2" {
+				<-h.Stopping()
+			}
 			return result
 		})
 		result = errors.New("x")
@@ -175,6 +178,7 @@ func TestBuffer(t *testing.T) {
 		equal(t, "n of a failed run", r.Checkpoint("n"), "")
 		result = task.Interrupted("x")
 		r = r.Next()
+		r.Stop(time.Minute)
 		equal(t, "outcome", r.Outcome(), "interrupted")
 		equal(t, "n of an interrupted run", r.Checkpoint("n"), "1")
 	})

@@ -118,6 +118,10 @@ func ExampleLoadRun() {
 		n, _, err := task.LoadRun[int](ctx, h, "n")
 		for ; err == nil && n < 6; n++ {
 			if n == 3 && h.Info().Attempt == 1 {
+				h.Ready("half way")
+				<-h.Stopping()
+			}
+			if h.Stopped() {
 				return errors.Join(h.Commit(ctx, task.SaveRun("n", n)), task.Interrupted(fmt.Sprint("at ", n)))
 			}
 		}
@@ -128,6 +132,8 @@ func ExampleLoadRun() {
 	}
 	s := &stage{}
 	r := tasktest.Run(s, task.Periodic("work", work), ``)
+	r.WaitReady()
+	r.Stop(time.Minute)
 	fmt.Println(r.Outcome(), r.Message())
 	r = r.Retry()
 	fmt.Println(r.Outcome(), r.Checkpoint("done"))

@@ -187,25 +187,31 @@ func (c *command) drive(q once) (onceReport, error) {
 	if q.feed != nil {
 		go q.feed.run()
 	}
+	var stop solo.Stop
 	for stops := 0; ; {
 		select {
 		case <-fed:
 			fed = nil
+			stop.Ask(solo.Stopped)
 			err = host.Stop(ctx, start.Run, 0, "all messages are handled")
 		case r := <-ended:
 			signal.Stop(interrupts) // a Close that hangs is ended by one
-			return closeOnce(ctx, host, store, r)
+			return closeOnce(ctx, host, store, r.GetResult(), stop.Judge(r, q.mode == string(ModeContinuous)))
 		case <-host.Done():
 			return onceReport{}, host.Err()
 		case <-timeout:
+			stop.Ask(solo.TimedOut)
 			err = host.Cancel(ctx, start.Run, taskv1.Cause_CAUSE_TIMEOUT, 0)
 		case <-interrupts:
 			if stops++; stops == 1 {
 				fmt.Fprintln(c.err, "draining; once more to cancel")
+				timeout = nil // what bounds it now is the patience of who waits
+				stop.Ask(solo.Stopped)
 				err = host.Stop(ctx, start.Run, 0, "signal")
 			} else {
 				signal.Stop(interrupts)
 				fmt.Fprintln(c.err, "cancelling; once more to end it here and now")
+				stop.Ask(solo.Cancelled)
 				err = host.Cancel(ctx, start.Run, taskv1.Cause_CAUSE_CANCELLED, 0)
 			}
 		}
@@ -216,13 +222,13 @@ func (c *command) drive(q once) (onceReport, error) {
 }
 
 // closeOnce closes the instance and collects what it left.
-func closeOnce(ctx context.Context, host *solo.Host, store *solo.Store, r *taskv1.RunResult) (onceReport, error) {
+func closeOnce(ctx context.Context, host *solo.Host, store *solo.Store, result []byte, v solo.Verdict) (onceReport, error) {
 	if err := host.Stop(ctx, "", 0, "the run has ended"); err != nil {
 		return onceReport{}, err
 	}
 	<-host.Done()
 	report := onceReport{
-		Outcome: solo.Outcome(r), Message: r.GetMessage(), Result: r.GetResult(),
+		Outcome: v.Outcome, Message: v.Message, Result: result,
 		State: host.State(), Checkpoint: store.Checkpoint(),
 	}
 	for _, m := range store.Messages() {

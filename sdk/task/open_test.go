@@ -269,9 +269,10 @@ func TestJobs(t *testing.T) {
 	type config struct {
 		Factor int `task:"factor"`
 	}
-	double := func(_ context.Context, _ *task.Host, c config, in amount) (amount, error) {
+	double := func(_ context.Context, h *task.Host, c config, in amount) (amount, error) {
 		switch in.N {
 		case -1:
+			<-h.Stopping()
 			return amount{5}, task.Interrupted("partial")
 		case -2:
 			return amount{5}, errors.New("failed")
@@ -303,6 +304,9 @@ func TestJobs(t *testing.T) {
 	} {
 		inBubble(t, c.name, func(t *testing.T) {
 			r := tasktest.Run(t, c.typ, `factor = 2`, c.options...)
+			if c.outcome == "interrupted" {
+				r.Stop(time.Minute)
+			}
 			equal(t, "outcome", r.Outcome(), c.outcome)
 			equal(t, "result", r.Result(), c.result)
 			equal(t, "message", r.Message(), c.message)

@@ -23,32 +23,43 @@ func TestWhatARunReturnsDecidesItsOutcome(t *testing.T) {
 		class   string
 		message string
 		after   time.Duration
+		stopped bool // it returns only then
 	}{
-		{"nil", nil, "succeeded", "", "", 0},
-		{"plain", plain, "failed", "error", "connection refused", 0},
-		{"permanent", task.Permanent(plain), "failed", "permanent", "connection refused", 0},
-		{"wrapped permanent", fmt.Errorf("fetch: %w", task.Permanent(plain)), "failed", "permanent", "fetch: connection refused", 0},
-		{"retry after", task.RetryAfter(7*time.Second, plain), "failed", "retry", "connection refused", 7 * time.Second},
-		{"negative retry after", task.RetryAfter(-1, plain), "failed", "retry", "connection refused", 0},
-		{"skip", task.Skip("nothing new"), "skipped", "", "nothing new", 0},
-		{"wrapped skip", fmt.Errorf("poll: %w", task.Skip("nothing new")), "skipped", "", "nothing new", 0},
-		{"interrupted", task.Interrupted("at 7"), "interrupted", "", "at 7", 0},
-		{"stopping", task.ErrStopping, "interrupted", "", "", 0},
-		{"wrapped stopping", fmt.Errorf("at 7: %w", task.ErrStopping), "interrupted", "", "at 7: the task is stopping", 0},
-		{"unhealthy", task.Unhealthy("status 500"), "failed", "unhealthy", "status 500", 0},
-		{"permanent nil", task.Permanent(nil), "succeeded", "", "", 0},
-		{"retry after nil", task.RetryAfter(time.Second, nil), "succeeded", "", "", 0},
-		{"commit went well, interrupted", errors.Join(nil, task.Interrupted("at 7")), "interrupted", "", "at 7", 0},
-		{"commit failed, interrupted", errors.Join(plain, task.Interrupted("at 7")), "failed", "error", "connection refused\ninterrupted: at 7", 0},
-		{"close failed after skip", errors.Join(task.Skip("x"), plain), "failed", "error", "skipped: x\nconnection refused", 0},
-		{"permanent beats retry", errors.Join(task.RetryAfter(1, plain), task.Permanent(plain)), "failed", "permanent", "connection refused\nconnection refused", 0},
-		{"cancelled by itself", context.Canceled, "failed", "error", "context canceled", 0},
-		{"a deadline of its own", context.DeadlineExceeded, "failed", "error", "context deadline exceeded", 0},
-		{"a cause that did not happen", task.ErrCancelled, "failed", "error", "the run was cancelled", 0},
-		{"a text that is no UTF-8", errors.New("a\xffb"), "failed", "error", "a\uFFFDb", 0},
+		{"nil", nil, "succeeded", "", "", 0, false},
+		{"plain", plain, "failed", "error", "connection refused", 0, false},
+		{"permanent", task.Permanent(plain), "failed", "permanent", "connection refused", 0, false},
+		{"wrapped permanent", fmt.Errorf("fetch: %w", task.Permanent(plain)), "failed", "permanent", "fetch: connection refused", 0, false},
+		{"retry after", task.RetryAfter(7*time.Second, plain), "failed", "retry", "connection refused", 7 * time.Second, false},
+		{"negative retry after", task.RetryAfter(-1, plain), "failed", "retry", "connection refused", 0, false},
+		{"skip", task.Skip("nothing new"), "skipped", "", "nothing new", 0, false},
+		{"wrapped skip", fmt.Errorf("poll: %w", task.Skip("nothing new")), "skipped", "", "nothing new", 0, false},
+		{"interrupted", task.Interrupted("at 7"), "interrupted", "", "at 7", 0, true},
+		{"stopping", task.ErrStopping, "interrupted", "", "", 0, true},
+		{"wrapped stopping", fmt.Errorf("at 7: %w", task.ErrStopping), "interrupted", "", "at 7: the task is stopping", 0, true},
+		{"interrupted by nobody", task.Interrupted("at 7"), "failed", "error", "at 7", 0, false},
+		{"stopping, though nobody said so", task.ErrStopping, "failed", "error", "it returned as interrupted, but nothing had asked it to stop", 0, false},
+		{"unhealthy", task.Unhealthy("status 500"), "failed", "unhealthy", "status 500", 0, false},
+		{"permanent nil", task.Permanent(nil), "succeeded", "", "", 0, false},
+		{"retry after nil", task.RetryAfter(time.Second, nil), "succeeded", "", "", 0, false},
+		{"commit went well, interrupted", errors.Join(nil, task.Interrupted("at 7")), "interrupted", "", "at 7", 0, true},
+		{"commit failed, interrupted", errors.Join(plain, task.Interrupted("at 7")), "failed", "error", "connection refused\ninterrupted: at 7", 0, false},
+		{"close failed after skip", errors.Join(task.Skip("x"), plain), "failed", "error", "skipped: x\nconnection refused", 0, false},
+		{"permanent beats retry", errors.Join(task.RetryAfter(1, plain), task.Permanent(plain)), "failed", "permanent", "connection refused\nconnection refused", 0, false},
+		{"cancelled by itself", context.Canceled, "failed", "error", "context canceled", 0, false},
+		{"a deadline of its own", context.DeadlineExceeded, "failed", "error", "context deadline exceeded", 0, false},
+		{"a cause that did not happen", task.ErrCancelled, "failed", "error", "the run was cancelled", 0, false},
+		{"a text that is no UTF-8", errors.New("a\xffb"), "failed", "error", "a\uFFFDb", 0, false},
 	} {
 		inBubble(t, c.name, func(t *testing.T) {
-			r := tasktest.Run(t, periodic(func(context.Context, *task.Host) error { return c.err }), ``)
+			r := tasktest.Run(t, periodic(func(_ context.Context, h *task.Host) error {
+				if c.stopped {
+					<-h.Stopping()
+				}
+				return c.err
+			}), ``)
+			if c.stopped {
+				r.Stop(time.Minute)
+			}
 			equal(t, "outcome", r.Outcome(), c.outcome)
 			equal(t, "class", r.Class(), c.class)
 			equal(t, "message", r.Message(), c.message)
@@ -159,7 +170,21 @@ func TestStopStages(t *testing.T) {
 		{"cancel, context.Canceled returned", func(ctx context.Context, _ *task.Host) error { <-ctx.Done(); return ctx.Err() },
 			func(r *tasktest.Task) { r.Cancel() }, "cancelled", 0, true, nil},
 		{"cancel, and something else went wrong", func(ctx context.Context, _ *task.Host) error { <-ctx.Done(); return errors.New("rollback failed") },
-			func(r *tasktest.Task) { r.Cancel() }, "failed", 0, false, nil},
+			func(r *tasktest.Task) { r.Cancel() }, "cancelled", 0, false, nil},
+		{"timeout, and something else went wrong", func(ctx context.Context, _ *task.Host) error { <-ctx.Done(); return errors.New("rollback failed") },
+			func(*tasktest.Task) {}, "timed_out", 30 * time.Second, false, []tasktest.Option{tasktest.Timeout(30 * time.Second)}},
+		{"drain: it failed because of that", func(_ context.Context, h *task.Host) error { <-h.Stopping(); return errors.New("cut") },
+			func(r *tasktest.Task) { r.Stop(time.Minute) }, "interrupted", 0, true, nil},
+		{"drain: it failed of itself", func(context.Context, *task.Host) error { <-time.After(time.Second); return errors.New("refused") },
+			func(r *tasktest.Task) { r.Stop(time.Minute) }, "failed", time.Second, false, nil},
+		{"drain: it panics", func(_ context.Context, h *task.Host) error { <-h.Stopping(); panic("boom") },
+			func(r *tasktest.Task) { r.Stop(time.Minute) }, "failed", 0, true, nil},
+		{"drain: a timeout that is over then says nothing", waits(time.Hour), func(r *tasktest.Task) { r.Stop(time.Minute) }, "interrupted", time.Minute, true,
+			[]tasktest.Option{tasktest.Timeout(30 * time.Second)}},
+		{"drain: a daemon that needs the cancel", func(ctx context.Context, h *task.Host) error { <-h.Stopping(); <-ctx.Done(); return nil },
+			func(r *tasktest.Task) { r.Stop(time.Minute) }, "interrupted", time.Minute, true, []tasktest.Option{tasktest.Mode(task.ModeContinuous)}},
+		{"killed while it is cancelled", func(context.Context, *task.Host) error { <-time.After(time.Hour); return nil },
+			func(r *tasktest.Task) { r.Cancel(); r.Kill() }, "cancelled", 0, false, nil},
 		{"timeout", waits(time.Hour), func(*tasktest.Task) {}, "timed_out", 30 * time.Second, true, []tasktest.Option{tasktest.Timeout(30 * time.Second)}},
 		{"killed", waits(time.Hour), func(r *tasktest.Task) { r.Kill() }, "failed", 0, false, nil},
 		{"stopped twice", func(ctx context.Context, h *task.Host) error { return h.Wait(ctx, time.Hour) },

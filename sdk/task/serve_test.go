@@ -174,7 +174,7 @@ func TestServedProcess(t *testing.T) {
 		r.Signal(syscall.SIGPIPE)
 		equal(t, "state, still there", r.State("none"), "")
 		r.Signal(syscall.SIGTERM)
-		equal(t, "outcome", r.Outcome(), "interrupted")
+		equal(t, "outcome", r.Outcome(), "failed") // the host has not asked for it
 		equal(t, "exit code", r.ExitCode(), 0)
 	})
 	t.Run("host gone: an idle task ends at once", func(t *testing.T) {

@@ -121,8 +121,8 @@ func LastSuccess(at time.Time) Option { return func(o *options) { o.lastSuccess 
 // Actor is who asked for the run.
 func Actor(name string) Option { return func(o *options) { o.actor = name } }
 
-// Timeout ends the run's context after d, with task.ErrTimeout; the run may extend it. Of a
-// consumer it counts for each call of the handler.
+// Timeout ends the run's context after d, with task.ErrTimeout; the run may extend it, and
+// while it drains it counts no more. Of a consumer it counts for each call of the handler.
 func Timeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
 
 // KillAfterCommit ends the process right after its n-th commit has become durable

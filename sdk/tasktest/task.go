@@ -60,7 +60,9 @@ type Task struct {
 	timeoutAt time.Time
 	drain     *time.Timer
 	drainAt   time.Time
+	stop      solo.Stop
 	result    *taskv1.RunResult // nil of a run that was killed
+	verdict   solo.Verdict      // valid when done is closed
 }
 
 // kind is a type and how a process for it is started.
@@ -234,8 +236,16 @@ func (r *Task) follow(ended <-chan *taskv1.RunResult) {
 			timer.Stop()
 		}
 	}
-	if result == nil && r.killed == "" {
-		r.killed = "the process ended under the run"
+	switch {
+	case result != nil:
+		r.verdict = r.stop.Judge(result, r.options.mode == task.ModeContinuous)
+	case r.lost:
+		r.verdict = solo.Verdict{Outcome: "lost", Class: "crash", Message: r.killed}
+	default:
+		if r.killed == "" {
+			r.killed = "the process ended under the run"
+		}
+		r.verdict = r.stop.Killed(r.killed)
 	}
 }
 
@@ -312,9 +322,13 @@ func (r *Task) Stop(grace time.Duration) {
 	r.t.Helper()
 	r.mu.Lock()
 	if r.drain == nil {
+		if r.timeout != nil {
+			r.timeout.Stop() // what bounds it now is the drain
+		}
 		r.drainAt = time.Now().Add(grace)
 		r.drain = time.AfterFunc(grace, func() { r.cancel(taskv1.Cause_CAUSE_STOP_TIMEOUT) })
 	}
+	r.stop.Ask(solo.Stopped)
 	r.mu.Unlock()
 	if err := r.host.Stop(context.Background(), r.run, grace, "test"); err != nil && !r.over() {
 		r.t.Errorf("tasktest: stop: %v", err)
@@ -328,6 +342,16 @@ func (r *Task) Cancel() {
 }
 
 func (r *Task) cancel(cause taskv1.Cause) {
+	r.mu.Lock()
+	switch cause {
+	case taskv1.Cause_CAUSE_CANCELLED:
+		r.stop.Ask(solo.Cancelled)
+	case taskv1.Cause_CAUSE_TIMEOUT:
+		r.stop.Ask(solo.TimedOut)
+	default:
+		r.stop.Cut()
+	}
+	r.mu.Unlock()
 	if err := r.host.Cancel(context.Background(), r.run, cause, 0); err != nil && !r.over() {
 		r.t.Errorf("tasktest: cancel: %v", err)
 	}
@@ -462,31 +486,20 @@ func (r *Task) settle() {
 // Wait waits until the run has ended.
 func (r *Task) Wait() { <-r.done }
 
-// Outcome waits for the end of the run and says how it is recorded: succeeded,
-// failed, timed_out, cancelled, interrupted, skipped or lost.
+// Outcome waits for the end of the run and says how a host records it: succeeded,
+// failed, timed_out, cancelled, interrupted, skipped or lost. What the run was asked
+// decides with what it returned: an error after a cancel is cancelled, and a run that
+// returns as interrupted although nothing had asked it to stop has failed.
 func (r *Task) Outcome() string {
 	<-r.done
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.lost && r.result == nil {
-		return "lost"
-	}
-	if r.result == nil {
-		return "failed"
-	}
-	return solo.Outcome(r.result)
+	return r.verdict.Outcome
 }
 
 // Message waits for the end of the run and is its error's text, the skip's reason or
 // the interruption's note.
 func (r *Task) Message() string {
 	<-r.done
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.result == nil {
-		return r.killed
-	}
-	return r.result.GetMessage()
+	return r.verdict.Message
 }
 
 // Stack waits for the end of the run and is the stack of its panic, if it panicked.
@@ -496,26 +509,11 @@ func (r *Task) Stack() string {
 }
 
 // Class waits for the end of the run and says what kind of failure it was, for the
-// retry policy: "" of a success, otherwise error, permanent, retry, unhealthy,
-// panic or crash.
+// retry policy: "" of a run that has not failed, otherwise error, permanent, retry,
+// unhealthy, timeout, panic or crash.
 func (r *Task) Class() string {
 	<-r.done
-	if r.result == nil {
-		return "crash"
-	}
-	switch r.result.GetStatus() {
-	case taskv1.RunStatus_RUN_STATUS_FAILED:
-		return "error"
-	case taskv1.RunStatus_RUN_STATUS_PERMANENT:
-		return "permanent"
-	case taskv1.RunStatus_RUN_STATUS_RETRY_AFTER:
-		return "retry"
-	case taskv1.RunStatus_RUN_STATUS_UNHEALTHY:
-		return "unhealthy"
-	case taskv1.RunStatus_RUN_STATUS_PANIC:
-		return "panic"
-	}
-	return ""
+	return r.verdict.Class
 }
 
 // RetryAfter waits for the end of the run and is the time that its error asks for.
