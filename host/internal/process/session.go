@@ -121,9 +121,12 @@ func (s *session) greet(instance string) error {
 
 // send numbers a frame and sends it. It can block while the plugin does not read, until
 // the process ends.
-func (s *session) send(frame *taskv1.HostFrame) error {
-	if size := proto.Size(frame); size > wire.DefaultMaxFrame {
-		return &FrameError{Size: size, Max: wire.DefaultMaxFrame}
+func (s *session) send(frame *taskv1.HostFrame) error { return s.sendUpTo(wire.DefaultMaxFrame, frame) }
+
+// sendUpTo is send for a frame of at most that many bytes.
+func (s *session) sendUpTo(most int, frame *taskv1.HostFrame) error {
+	if size := proto.Size(frame); size > most {
+		return &FrameError{Size: size, Max: most}
 	}
 	s.sending.Lock()
 	defer s.sending.Unlock()
@@ -158,13 +161,19 @@ func (e *FrameError) Error() string {
 	return fmt.Sprintf("too large for one frame: %d bytes, at most %d", e.Size, e.Max)
 }
 
-// StartRun hands an attempt to the process.
+// startSlack is what one value takes of a start beside its key and its text, in bytes, and what the frame's number takes.
+const startSlack = 16
+
+// StartRun hands an attempt to the process. What the run has saved came in many frames and goes back in one, which may be
+// as much larger.
 func (s *session) StartRun(r task.RunStart) error {
 	values := make(map[string][]byte, len(r.Values))
+	most := wire.DefaultMaxFrame
 	for k, v := range r.Values {
 		values[k] = v
+		most += len(k) + len(v) + startSlack
 	}
-	err := s.send(&taskv1.HostFrame{Body: &taskv1.HostFrame_RunStart{RunStart: &taskv1.RunStart{
+	err := s.sendUpTo(min(most, wire.MaxMessage-startSlack), &taskv1.HostFrame{Body: &taskv1.HostFrame_RunStart{RunStart: &taskv1.RunStart{
 		Run: r.Run, Attempt: uint32(r.Attempt), Trigger: string(r.Trigger),
 		Slot: nanos(r.Slot), PreviousSlot: nanos(r.PreviousSlot), LastSuccess: nanos(r.LastSuccess), Deadline: nanos(r.Deadline),
 		Input: r.Input, Values: values, Actor: r.Actor, Traceparent: r.TraceParent, Consume: wireConsume(r),

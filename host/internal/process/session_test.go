@@ -188,6 +188,31 @@ func TestAFrameOverTheLimitIsRefusedAndTheSessionGoesOn(t *testing.T) {
 	}
 }
 
+func TestARunGetsBackWhatItSavedInManyFrames(t *testing.T) {
+	t.Parallel()
+	_, _, sess, r := sdkProcess(t, "hello")
+	saved := func(n int) map[string]json.RawMessage {
+		values := map[string]json.RawMessage{}
+		for i := range n {
+			values[fmt.Sprint("part", i)] = jsonText(900 << 10)
+		}
+		return values
+	}
+	if err := sess.StartRun(task.RunStart{Run: "again", Attempt: 2, Values: saved(10)}); err != nil {
+		t.Fatal(err)
+	}
+	if calls := r.await(t, "ended again"); !strings.Contains(calls[len(calls)-1], string(task.StatusSucceeded)) {
+		t.Errorf("calls %q", calls)
+	}
+	var tooLarge *FrameError
+	if err := sess.StartRun(task.RunStart{Run: "never", Attempt: 2, Values: saved(20)}); !errors.As(err, &tooLarge) {
+		t.Errorf("more than a message of gRPC takes: %v", err)
+	}
+	if err := sess.StartRun(task.RunStart{Run: "large", Attempt: 2, Input: jsonText(1 << 20), Values: saved(1)}); !errors.As(err, &tooLarge) {
+		t.Errorf("an input beyond a frame: %v", err)
+	}
+}
+
 func TestFramesAreAcknowledgedWithoutAnythingToSend(t *testing.T) {
 	t.Parallel()
 	s, _, sess, r := open(t, "good")
