@@ -63,7 +63,8 @@ type Log struct {
 }
 
 func (l Log) logger(level hclog.Level) hclog.Logger {
-	return hclog.New(&hclog.LoggerOptions{Level: level, Output: l.Output, JSONFormat: !l.Text})
+	// The host cuts long lines. Escapes that only a page needs must not make a line of markup six times as long.
+	return hclog.New(&hclog.LoggerOptions{Level: level, Output: l.Output, JSONFormat: !l.Text, JSONEscapeDisabled: true})
 }
 
 // lines lets several loggers share an output, a whole line at a time.

@@ -582,6 +582,20 @@ func TestAFloodOfReportsDoesNotGrowWithoutBound(t *testing.T) {
 	})
 }
 
+func TestALineOfMarkupIsLoggedAsItIs(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	server, err := session.New(wire.Description{Plugin: "p"}, nil, session.Log{Output: &out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := strings.Repeat("<a>&", 2<<10)
+	server.Log().Info(line)
+	if !strings.Contains(out.String(), line) { // escaped it has 32 KiB, and the host keeps 16
+		t.Errorf("a line of %d bytes is a record of %d: %.100s", len(line), out.Len(), out.String())
+	}
+}
+
 func TestStopOfAnIdleInstanceWaitsUntilItIsClosed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
