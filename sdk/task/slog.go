@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"log/slog"
+	"math"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -102,6 +103,10 @@ func plain(v slog.Value) any {
 	switch v.Kind() {
 	case slog.KindDuration:
 		return v.Duration().String()
+	case slog.KindFloat64: // JSON has no form for some, and the whole line would be lost
+		if f := v.Float64(); math.IsNaN(f) || math.IsInf(f, 0) {
+			return v.String()
+		}
 	case slog.KindAny:
 		if err, ok := v.Any().(error); ok {
 			return err.Error()

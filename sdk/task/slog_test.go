@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"math"
 	"strings"
 	"testing"
 	"testing/slogtest"
@@ -43,7 +44,7 @@ func TestSlogLevelsAndValues(t *testing.T) {
 	s := slog.New(newSlogHandler(log))
 	s.Log(t.Context(), slog.LevelDebug-1, "trace")
 	s.Debug("debug")
-	s.Info("info", "took", 1500*time.Millisecond, "err", errors.New("x"), "n", 3)
+	s.Info("info", "took", 1500*time.Millisecond, "err", errors.New("x"), "n", 3, "nan", math.NaN(), "inf", math.Inf(-1), "half", 0.5)
 	s.Warn("warn")
 	s.Error("error")
 	log.SetLevel(hclog.Error)
@@ -60,7 +61,7 @@ func TestSlogLevelsAndValues(t *testing.T) {
 	}
 	want := []string{
 		`{"@level":"debug","@message":"debug"}`,
-		`{"@level":"info","@message":"info","err":"x","n":3,"took":"1.5s"}`,
+		`{"@level":"info","@message":"info","err":"x","half":0.5,"inf":"-Inf","n":3,"nan":"NaN","took":"1.5s"}`,
 		`{"@level":"warn","@message":"warn"}`,
 		`{"@level":"error","@message":"error"}`,
 	}
