@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -198,16 +197,21 @@ func serverOptions() []grpc.ServerOption {
 	}
 }
 
+// ofHandshake are the variables by which a host and go-plugin tell a process that it is a plugin. Others that begin so are
+// the task's own.
+var ofHandshake = []string{
+	wire.CookieKey, wire.LifelineEnv, wire.DebuggerEnv,
+	"PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_MIN_PORT", "PLUGIN_MAX_PORT", "PLUGIN_CLIENT_CERT", "PLUGIN_MULTIPLEX_GRPC",
+	plugin.EnvUnixSocketDir, plugin.EnvUnixSocketGroup,
+}
+
 // takeOver undoes, once go-plugin has started, what must not last: it has pointed
 // os.Stdout and os.Stderr at pipes that nobody drains, and its variables would
 // make a plugin of a child that is none.
 func (p *process) takeOver() {
 	os.Stdout, os.Stderr = p.stdout, p.stderr
-	for _, pair := range os.Environ() {
-		name, _, _ := strings.Cut(pair, "=")
-		if name == wire.CookieKey || name == wire.LifelineEnv || name == wire.DebuggerEnv || strings.HasPrefix(name, "PLUGIN_") {
-			_ = os.Unsetenv(name)
-		}
+	for _, name := range ofHandshake {
+		_ = os.Unsetenv(name)
 	}
 }
 

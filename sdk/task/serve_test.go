@@ -139,7 +139,7 @@ func TestServedProcess(t *testing.T) {
 	p := tasktest.Binary(t, "testdata/plugin")
 	run := func(t *testing.T, typ string) *tasktest.Task {
 		t.Helper()
-		r := p.Run(typ, "name = \"ann\"\ntoken = \"hunter2\"")
+		r := p.Run(typ, "name = \"ann\"\ntoken = \"hunter2\"", tasktest.Env("PLUGIN_OF_TASK", "mine"))
 		if typ != "greet" && typ != "crash" {
 			r.WaitReady()
 		}
@@ -162,7 +162,7 @@ func TestServedProcess(t *testing.T) {
 				t.Errorf("the token is shown: %v", s)
 			}
 		}
-		want := []string{"info through slog", "info through the host", "inherited by children:", "printed to stderr", "printed to stdout", "warn through log"}
+		want := []string{"info through slog", "info through the host", "inherited by children: mine", "printed to stderr", "printed to stdout", "warn through log"}
 		if diff := cmp.Diff(want, slices.Sorted(slices.Values(got))); diff != "" {
 			t.Error(diff)
 		}

@@ -53,7 +53,7 @@ func answer(_ context.Context, _ *task.Host, c config, in greeting) (greeting, e
 
 func talk(ctx context.Context, h *task.Host, c config) error {
 	fmt.Println("printed to stdout")
-	fmt.Println("inherited by children:", os.Getenv("TASKHOST_PLUGIN")+os.Getenv("TASKHOST_LIFELINE")+os.Getenv("PLUGIN_PROTOCOL_VERSIONS"))
+	fmt.Println("inherited by children:", os.Getenv("TASKHOST_PLUGIN")+os.Getenv("TASKHOST_LIFELINE")+os.Getenv("PLUGIN_PROTOCOL_VERSIONS")+os.Getenv("PLUGIN_OF_TASK"))
 	fmt.Fprintln(os.Stderr, "printed to stderr")
 	log.Print("[WARN] through log")
 	slog.Info("through slog", "n", 1)
