@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -167,6 +168,7 @@ func TestEnvFilesAreRead(t *testing.T) {
 func FuzzEveryByteIsInALine(f *testing.F) {
 	f.Add([]byte("a\nb\r\n\n\x00\xff"), 3)
 	f.Add([]byte(strings.Repeat("x", maxPiece)+"\n"+strings.Repeat("y", 2*maxPiece+1)+"\nz"), 100)
+	f.Add([]byte("x"+strings.Repeat("€", maxPiece)+"\n"+strings.Repeat("x", maxPiece-1)+"\xe2\n"), 100)
 	f.Fuzz(func(t *testing.T, in []byte, chunk int) {
 		var got []string
 		o := &output{log: func(_, line string) { got = append(got, line) }, result: true}
@@ -174,10 +176,14 @@ func FuzzEveryByteIsInALine(f *testing.F) {
 		var want []string
 		for line := range strings.Lines(string(in)) {
 			line = strings.TrimSuffix(line, "\n")
-			for len(line) > maxPiece {
-				want, line = append(want, line[:maxPiece]), line[maxPiece:]
+			split := len(line) >= maxPiece
+			for len(line) >= maxPiece {
+				n := wholeRunes([]byte(line[:maxPiece]))
+				want, line = append(want, line[:n]), line[n:]
 			}
-			want = append(want, line)
+			if line != "" || !split {
+				want = append(want, line)
+			}
 		}
 		for i := range want {
 			want[i] = strings.TrimSuffix(want[i], "\r")
@@ -189,6 +195,23 @@ func FuzzEveryByteIsInALine(f *testing.F) {
 			t.Errorf("%d lines are kept for an error", len(o.tail))
 		}
 	})
+}
+
+func TestALongLineIsSplitBetweenCharacters(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{strings.Repeat("€", maxPiece), "x" + strings.Repeat("é", maxPiece), "xy" + strings.Repeat("\U0001F600", maxPiece)} {
+		var got []string
+		o := &output{log: func(_, line string) { got = append(got, line) }}
+		o.read("stdout", chunks{[]byte(line + "\n"), 1000}.reader())
+		if strings.Join(got, "") != line {
+			t.Error("something is lost or added")
+		}
+		for i, piece := range got {
+			if !utf8.ValidString(piece) || len(piece) > maxPiece {
+				t.Errorf("piece %d has %d bytes and ends in %q", i, len(piece), piece[max(len(piece)-3, 0):])
+			}
+		}
+	}
 }
 
 // chunks hands out text a few bytes at a time.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 const (
@@ -53,9 +54,14 @@ func (o *output) read(stream string, r io.Reader) {
 				whole = append(whole, piece...)
 			}
 			data = rest
-			if ends && (len(line) > 0 || !split) || len(line) == maxPiece {
+			if len(line) == maxPiece {
+				n := wholeRunes(line)
+				o.line(stream, line[:n])
+				line, split = append(line[:0], line[n:]...), true
+			}
+			if ends && (len(line) > 0 || !split) {
 				o.line(stream, line)
-				line, split = line[:0], true
+				line = line[:0]
 			}
 			if ends {
 				whole, split = o.ended(whole, keep), false
@@ -69,6 +75,20 @@ func (o *output) read(stream string, r io.Reader) {
 		o.line(stream, line)
 	}
 	o.ended(whole, keep)
+}
+
+// wholeRunes is the length of text without a character at its end that is still incomplete.
+func wholeRunes(text []byte) int {
+	for n := len(text) - 1; n >= max(len(text)-utf8.UTFMax, 0); n-- {
+		if !utf8.RuneStart(text[n]) {
+			continue
+		}
+		if !utf8.FullRune(text[n:]) {
+			return n
+		}
+		break
+	}
+	return len(text)
 }
 
 func (o *output) line(stream string, line []byte) {
