@@ -31,6 +31,8 @@ func (v verdict) err() *task.RunError {
 // Who succeeded without having seen the stop was simply done, whatever was going on.
 // Otherwise the reason of the stop decides; only a stop that asks for an early end leaves
 // the author a choice between done (nil) and interrupted.
+//
+// The test kit of the SDK judges in the same way (sdk/internal/solo): what changes here changes there.
 func judgeReturn(mode task.Mode, w why, stage task.Stage, result task.RunResult) verdict {
 	v := verdict{endedIn: "return", message: result.Message, stack: result.Stack}
 	v.outcome, v.class = byStatus(result.Status)
