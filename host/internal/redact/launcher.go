@@ -1,9 +1,11 @@
 package redact
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"regexp"
 	"strings"
 
 	"github.com/taskhost/taskhost/host/internal/task"
@@ -110,11 +112,31 @@ func (h Hide) fields(fields json.RawMessage) json.RawMessage {
 	if len(fields) == 0 {
 		return fields
 	}
+	if bytes.IndexByte(fields, '\\') >= 0 {
+		fields = inJSON.ReplaceAllFunc(fields, h.text)
+	}
 	hidden := json.RawMessage(h(string(fields)))
 	if len(hidden) != len(fields) && !json.Valid(hidden) {
 		return json.RawMessage(`{}`)
 	}
 	return hidden
+}
+
+// inJSON finds the texts of a JSON document.
+var inJSON = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
+// text hides in a text of a JSON document, which may escape any letter of it: < and & are \u003c and \u0026 more often than not.
+func (h Hide) text(text []byte) []byte {
+	var plain string
+	if bytes.IndexByte(text, '\\') < 0 || json.Unmarshal(text, &plain) != nil {
+		return text
+	}
+	hidden := h(plain)
+	if hidden == plain {
+		return text
+	}
+	text, _ = json.Marshal(hidden) // a text always has a JSON form
+	return text
 }
 
 func (h Hide) exit(e task.ExitCause) task.ExitCause {

@@ -65,6 +65,21 @@ func TestWithoutSecretsNothingChanges(t *testing.T) {
 	}
 }
 
+func TestFieldsLoseASecretHoweverItIsEscaped(t *testing.T) {
+	t.Parallel()
+	const secret = `postgres://shop:pä&ss<"word@db/shop?a=1&b=2`
+	h := Hide(func(text string) string { return strings.ReplaceAll(text, secret, "***") })
+	for fields, want := range map[string]string{
+		`{"n":1,"url":"postgres://shop:pä&ss<\"word@db/shop?a=1&b=2"}`:                                 `{"n":1,"url":"***"}`,
+		`{"url":"to postgres://shop:pä\u0026ss\u003c\"word@db/shop?a=1\u0026b=2 it is","n":1.50}`:      `{"url":"to *** it is","n":1.50}`,
+		`{"a":{"b":["postgres:\/\/shop:p\u00e4&ss<\u0022word@db\/shop?a=1&b=2"]},"c":"\u003cb\u003e"}`: `{"a":{"b":["***"]},"c":"\u003cb\u003e"}`,
+	} {
+		if got := h.fields(json.RawMessage(fields)); string(got) != want {
+			t.Errorf("%s became %s, want %s", fields, got, want)
+		}
+	}
+}
+
 // recorder notes what comes through.
 type recorder struct {
 	task.Reports
