@@ -180,6 +180,7 @@ func (l *loader) section(n *node) section {
 		shape:  n.shape,
 		layers: []layer{{n, l.scope.of(n.rng.Filename), true}},
 		find:   l.find,
+		secret: l.secret,
 		rng:    n.rng,
 	}
 }
@@ -188,7 +189,7 @@ func (l *loader) section(n *node) section {
 func (l *loader) only(name string) section {
 	blocks := l.root.blocks[name]
 	if len(blocks) == 0 {
-		return section{shape: rootShape.block(name), find: l.find}
+		return section{shape: rootShape.block(name), find: l.find, secret: l.secret}
 	}
 	return l.section(blocks[0])
 }

@@ -45,6 +45,16 @@ func (s *secrets) add(v cty.Value) {
 	})
 }
 
+// addMarked remembers the texts in those values in v that are marked.
+func (s *secrets) addMarked(v cty.Value) {
+	plain, marked := v.UnmarkDeepWithPaths()
+	for _, m := range marked {
+		if part, err := m.Path.Apply(plain); err == nil {
+			s.add(part)
+		}
+	}
+}
+
 func (s *secrets) addText(text string) {
 	quoted := strconv.Quote(text)
 	for _, form := range append(strings.Split(text, "\n"), text, quoted[1:len(quoted)-1]) {

@@ -14,6 +14,7 @@ type section struct {
 	shape  *shape
 	layers []layer
 	find   findings
+	secret *secrets  // is told what is handed out of sensitive values
 	rng    hcl.Range // of the block; of its parent when it is not given
 }
 
@@ -91,7 +92,7 @@ func (s section) any(name string) bool {
 // block opens the only inner block of this name; given says that the block itself
 // has it, not only its defaults.
 func (s section) block(name string) (inner section, given bool) {
-	inner = section{shape: s.shape.block(name), find: s.find, rng: s.rng}
+	inner = section{shape: s.shape.block(name), find: s.find, secret: s.secret, rng: s.rng}
 	if inner.shape == nil {
 		panic(fmt.Sprintf("config: %s has no block %q in the grammar", s.shape.name, name))
 	}

@@ -27,6 +27,7 @@ func (l *loader) decode(n *node, e element, fallback []layer, host section) *ins
 		shape:  taskShape,
 		layers: append([]layer{{n, i.ctx, true}}, fallback...),
 		find:   i.find,
+		secret: l.secret,
 		rng:    n.rng,
 	}
 

@@ -38,7 +38,8 @@ func (s section) convertTo(name string, v setting, typ cty.Type) (cty.Value, boo
 	return s.converted(name, v, typ)
 }
 
-// converted is convertTo for places where sensitive values may stand.
+// converted is convertTo for places where sensitive values may stand. What is given there is handed out as it is: a part of a secret, or
+// what a function has made of one.
 func (s section) converted(name string, v setting, typ cty.Type) (cty.Value, bool) {
 	out, err := convert.Convert(v.Value, typ)
 	if err != nil {
@@ -47,6 +48,9 @@ func (s section) converted(name string, v setting, typ cty.Type) (cty.Value, boo
 	}
 	if !out.IsKnown() {
 		return cty.NilVal, false // its cause was reported, or will be known at run time
+	}
+	if out.ContainsMarked() {
+		s.secret.addMarked(out)
 	}
 	return out, true
 }
