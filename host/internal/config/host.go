@@ -52,8 +52,8 @@ func (l *loader) readHost(s section) Host {
 	base := s.rng.Filename
 	if base == "" && len(l.opts.Paths) > 0 {
 		base = filepath.Join(l.opts.Paths[0], "x")
-		if files := sortedKeys(l.sources.files); len(files) > 0 {
-			base = files[0]
+		if files := pathsOf(l.sources.read, false); len(files) > 0 {
+			base = slices.Min(files)
 		}
 	}
 	h.DataDir = s.path("data_dir", relative("data", base))
