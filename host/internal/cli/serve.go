@@ -124,11 +124,15 @@ func hclFiles(args []string) ([]string, error) {
 			files = append(files, arg)
 			continue
 		}
-		found, err := filepath.Glob(filepath.Join(arg, "*.hcl"))
+		entries, err := os.ReadDir(arg)
 		if err != nil {
 			return nil, fmt.Errorf("list %s: %w", arg, err)
 		}
-		files = append(files, found...)
+		for _, e := range entries {
+			if name := e.Name(); filepath.Ext(name) == ".hcl" && name[0] != '.' && !e.IsDir() { // as a configuration is read
+				files = append(files, filepath.Join(arg, name))
+			}
+		}
 	}
 	return files, nil
 }
