@@ -23,9 +23,12 @@ const (
 	month = year / 12
 )
 
+// infinity is a time span, or a size, without an end.
+const infinity = "infinity"
+
 // parseLength reads a time span: 90, 5min 20s, 1h30m. "infinity" is ok and 0.
 func parseLength(text string) (d time.Duration, infinite bool, err error) {
-	if text == "infinity" {
+	if text == infinity {
 		return 0, true, nil
 	}
 	rest := strings.ReplaceAll(text, " ", "")
@@ -59,7 +62,7 @@ func parseLength(text string) (d time.Duration, infinite bool, err error) {
 
 // parseSize reads a size with a suffix to the base 1024. "infinity" is ok and 0.
 func parseSize(text string) (int64, bool) {
-	if text == "infinity" {
+	if text == infinity {
 		return 0, true
 	}
 	if text == "" {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/taskhost/taskhost/host/internal/imports"
+	"github.com/taskhost/taskhost/sdk/schema"
 )
 
 // commands reads the commands of an Exec setting; ok is false when one of them cannot be read.
@@ -160,20 +161,64 @@ func (r *reader) process(s *service, user string) {
 		}
 	}
 	r.exits(s)
-	if d, ok := r.length(s, "TimeoutStopSec"); ok {
-		t.Set("stop.drain", imports.Duration(d))
-	} else if d, ok := r.length(s, "TimeoutSec"); ok {
-		t.Set("stop.drain", imports.Duration(d))
-	}
+	r.drain(s)
 	timeout := "RuntimeMaxSec"
 	if u.text("Service", "Type") == "oneshot" {
-		timeout = "TimeoutStartSec"
+		timeout = eitherKey(u, "TimeoutStartSec")
 	}
 	if d, ok := r.length(s, timeout); ok && d > 0 {
 		t.Set("timeout", imports.Duration(d))
 	}
 	if x, ok := u.one("Unit", "OnFailure"); ok {
 		r.found.Note(x.at(), imports.Differs, "OnFailure=%s: a notify block tells of failures, a task with after_run { outcome = [\"failed\"] } acts on them", x.value)
+	}
+	if x, ok := u.one("Unit", "OnSuccess"); ok {
+		r.found.Note(x.at(), imports.Differs, "OnSuccess=%s: a task with after_run does what follows a success", x.value)
+	}
+	r.streams(s)
+}
+
+// eitherKey is the key of a timeout, or TimeoutSec, which is short for that of a start and that of a stop.
+func eitherKey(u *unit, key string) string {
+	if _, given := u.one("Service", key); given {
+		return key
+	}
+	return "TimeoutSec"
+}
+
+// longestDrain is how long a stop drains where systemd would wait for as long as it takes.
+const longestDrain = time.Hour
+
+// drain says how long a stop waits for the program, and what then is done otherwise than by systemd.
+func (r *reader) drain(s *service) {
+	u := s.unit
+	key := eitherKey(u, "TimeoutStopSec")
+	x, given := u.one("Service", key)
+	switch d, ok := r.length(s, key); {
+	case ok && d > 0:
+		s.task.Set("stop.drain", imports.Duration(d))
+	case ok, given && x.value == infinity: // 0 is the same
+		s.task.Set("stop.drain", imports.Duration(longestDrain))
+		r.found.Note(x.at(), imports.Differs, "%s=%s: systemd waits for as long as a stop takes; here it drains for %s, then it is cancelled and killed", key, x.value, schema.FormatDuration(longestDrain))
+	}
+	if x, ok := u.one("Service", "SendSIGKILL"); ok && !u.yes("Service", "SendSIGKILL") {
+		r.found.Note(x.at(), imports.Differs, "SendSIGKILL=%s: what has not ended after stop { drain cancel } is killed all the same", x.value)
+	}
+	if x, ok := u.one("Service", "KillMode"); ok && (x.value == "process" || x.value == "none") {
+		r.found.Note(x.at(), imports.Differs, "KillMode=%s: what the command has started is ended with it", x.value)
+	}
+}
+
+// streams names the files that the program's standard streams were.
+func (r *reader) streams(s *service) {
+	u := s.unit
+	if x, ok := u.one("Service", "StandardInput"); ok && x.value != "null" {
+		r.found.Note(x.at(), imports.Skipped, "StandardInput=%s: the command has no standard input; a shell can give it one: config { shell = \"… < FILE\" }", x.value)
+	}
+	for _, key := range []string{"StandardOutput", "StandardError"} {
+		if x, ok := u.one("Service", key); ok && strings.Contains(x.value, ":") {
+			r.found.Note(x.at(), imports.Differs, "%s=%s: output is in the log of the task", key, x.value)
+		}
 	}
 }
 
@@ -249,6 +294,8 @@ func (r *reader) restart(s *service) {
 		}
 		t.Set("continuous.restart.backoff", imports.Duration(d))
 		t.Set("continuous.restart.max_backoff", imports.Duration(max(most, d)))
+	} else {
+		r.unpaced = true
 	}
 	r.burst(s)
 }
@@ -271,7 +318,7 @@ func (r *reader) burst(s *service) {
 // limits bound what the process takes.
 func (r *reader) limits(s *service) {
 	u, t := s.unit, s.task
-	set := func(key, attr string, least int64, value func(int64) imports.Value) {
+	set := func(key, attr string, least, most int64, value func(int64) imports.Value) {
 		x, ok := u.one("Service", key)
 		if !ok {
 			return
@@ -282,17 +329,17 @@ func (r *reader) limits(s *service) {
 		}
 		n, ok := parseSize(text)
 		switch {
-		case !ok || n > 0 && n < least:
+		case !ok || n > 0 && n < least || n > most:
 			r.found.Note(x.at(), imports.Skipped, "%s=%s cannot be a bound in limits { %s }", key, x.value, attr)
 		case n > 0:
 			t.Set("limits."+attr, value(n))
 		}
 	}
 	whole := func(n int64) imports.Value { return imports.Int(int(n)) }
-	set("MemoryLimit", "memory", 16<<20, imports.Bytes)
-	set("MemoryMax", "memory", 16<<20, imports.Bytes)
-	set("TasksMax", "pids", 16, whole)
-	set("LimitNOFILE", "files", 32, whole)
+	set("MemoryLimit", "memory", 16<<20, 1<<50, imports.Bytes)
+	set("MemoryMax", "memory", 16<<20, 1<<50, imports.Bytes)
+	set("TasksMax", "pids", 16, 1<<22, whole)
+	set("LimitNOFILE", "files", 32, 1<<24, whole)
 	if x, ok := u.one("Service", "CPUQuota"); ok {
 		percent, err := strconv.ParseFloat(strings.TrimSuffix(x.value, "%"), 64)
 		if err != nil || percent <= 0 {

@@ -30,6 +30,9 @@ func Read(files []imports.File, o Options) *imports.Found {
 	if len(r.found.Tasks) > 0 {
 		at := imports.Place{File: r.found.Tasks[0].At.File}
 		r.found.Note(at, imports.Differs, "a stop drains for 10s, then cancels for 5s, where a unit has no TimeoutStopSec; systemd's default is 90s (stop { drain = … })")
+		if r.unpaced {
+			r.found.Note(at, imports.Differs, "a restart comes after 1s, doubling up to 1m, and is not given up, where a unit has no RestartSec; systemd's default is 100ms, and it gives up after StartLimitBurst")
+		}
 	}
 	return r.found
 }
@@ -73,6 +76,8 @@ type reader struct {
 	found *imports.Found
 	opts  Options
 	tasks map[string]*service // by name of the unit
+
+	unpaced bool // a unit that is restarted does not say after how long
 }
 
 // service is a service unit with its task.
@@ -170,7 +175,7 @@ func (r *reader) kind(s *service, kind string) {
 	case "notify", "notify-reload":
 		s.notifies = true
 		s.task.Set("config.ready.notify", imports.Bool(true))
-		if d, ok := r.length(s, "TimeoutStartSec"); ok && d > 0 {
+		if d, ok := r.length(s, eitherKey(s.unit, "TimeoutStartSec")); ok && d > 0 {
 			s.task.Set("continuous.ready.timeout", imports.Duration(d))
 		}
 	case "dbus":
@@ -216,7 +221,7 @@ func (r *reader) finish(s *service) {
 
 // harmless are keys that need no word: they are about systemd itself, or hold here in any case.
 var harmless = setOf("Documentation SourcePath DefaultDependencies Before Conflicts IgnoreOnIsolate RefuseManualStart RefuseManualStop CollectMode JobTimeoutSec " +
-	"JobTimeoutAction StopWhenUnneeded AllowIsolate RequiresMountsFor WantsMountsFor PartOf ReloadPropagatedFrom PropagatesReloadTo JoinsNamespaceOf OnSuccess Upholds " +
+	"JobTimeoutAction StopWhenUnneeded AllowIsolate RequiresMountsFor WantsMountsFor PartOf ReloadPropagatedFrom PropagatesReloadTo JoinsNamespaceOf Upholds " +
 	"SyslogIdentifier SyslogFacility SyslogLevel SyslogLevelPrefix StandardInput StandardOutput StandardError RemainAfterExit NotifyAccess BusName PIDFile GuessMainPID " +
 	"SendSIGKILL KillMode IgnoreSIGPIPE NoNewPrivileges Type After Wants Requires BindsTo Requisite SurviveFinalKillSignal FileDescriptorStoreMax " +
 	"TTYVTDisallocate TTYReset TTYVHangup UtmpIdentifier UtmpMode ManagedOOMPreference ManagedOOMSwap ManagedOOMMemoryPressure LogLevelMax")

@@ -1,7 +1,9 @@
 package systemd
 
 import (
+	"encoding/hex"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -165,11 +167,27 @@ func (u *unit) unused(section string) []setting {
 	return out
 }
 
+var escaped = regexp.MustCompile(`-|\\x[0-9a-fA-F]{2}`)
+
+// unescaped is what the name of an instance stands for: systemd-escape writes - for / and \x2d for -.
+func unescaped(name string) string {
+	return escaped.ReplaceAllStringFunc(name, func(found string) string {
+		if found == "-" {
+			return "/"
+		}
+		letter, err := hex.DecodeString(found[2:])
+		if err != nil || letter[0] == 0 {
+			return found
+		}
+		return string(letter)
+	})
+}
+
 // specify replaces specifiers such as %i; those that cannot be known here are returned as well.
 func (u *unit) specify(text, user string) (out string, unknown []string) {
 	prefix, instance, _ := strings.Cut(u.base(), "@")
 	known := map[byte]string{
-		'%': "%", 'n': u.name, 'N': u.base(), 'p': prefix, 'i': instance, 'I': strings.ReplaceAll(instance, "-", "/"), 'j': prefix[strings.LastIndexByte(prefix, '-')+1:],
+		'%': "%", 'n': u.name, 'N': u.base(), 'p': prefix, 'i': instance, 'I': unescaped(instance), 'j': prefix[strings.LastIndexByte(prefix, '-')+1:],
 		't': "/run", 'S': "/var/lib", 'C': "/var/cache", 'L': "/var/log", 'E': "/etc", 'T': "/tmp", 'V': "/var/tmp",
 	}
 	if user == "" || user == "root" {

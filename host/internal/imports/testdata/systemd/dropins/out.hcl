@@ -114,3 +114,4 @@ task "worker_sms" {
 #   worker@mail.service:2: Nice: no equivalent
 #   worker@sms.service:2: Nice: no equivalent
 #   api.service: a stop drains for 10s, then cancels for 5s, where a unit has no TimeoutStopSec; systemd's default is 90s (stop { drain = … })
+#   api.service: a restart comes after 1s, doubling up to 1m, and is not given up, where a unit has no RestartSec; systemd's default is 100ms, and it gives up after StartLimitBurst

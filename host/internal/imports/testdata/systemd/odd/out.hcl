@@ -19,3 +19,4 @@ task "worker_mail" {
 #   worker@mail.service:2: the specifier %H in "%H" is not known here; write out what it stands for
 #   worker@mail.service:7: Restart=on-abnormal: it is restarted after every failure, exit codes other than 0 included
 #   worker@mail.service: a stop drains for 10s, then cancels for 5s, where a unit has no TimeoutStopSec; systemd's default is 90s (stop { drain = … })
+#   worker@mail.service: a restart comes after 1s, doubling up to 1m, and is not given up, where a unit has no RestartSec; systemd's default is 100ms, and it gives up after StartLimitBurst

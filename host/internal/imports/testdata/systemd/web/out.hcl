@@ -48,6 +48,10 @@ task "postgresql" {
     }
   }
 
+  stop {
+    drain = "1h"
+  }
+
   config {
     command = [
       "/usr/lib/postgresql/17/bin/postgres",
@@ -128,6 +132,7 @@ task "shop-web" {
 #   old.service:2: /usr/sbin/oldd is called by its own name, not as "old-daemon"
 #   old.service:2: Type=forking: a task stays in the foreground; give the program the option for that and remove enabled = false
 #   postgresql.service:9: ExecReload has no equivalent; a task with on_demand {} can do it
+#   postgresql.service:12: TimeoutSec=infinity: systemd waits for as long as a stop takes; here it drains for 1h, then it is cancelled and killed
 #   postgresql.service:2: OOMScoreAdjust: no equivalent
 #   shop-web.service:17: /etc/default/shop-web is not there and is left out: a file in config { env_from } has to be there
 #   shop-web.service:34: SuccessExitStatus: "SIGTERM" is no number of an exit code
