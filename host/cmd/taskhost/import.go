@@ -35,7 +35,7 @@ func importFiles(o cli.ImportOptions) (cli.Imported, error) {
 	case "systemd":
 		found = systemd.Read(files, systemd.Options{Zone: zone, Exists: isThere})
 	case "supervisord":
-		found = supervisord.Read(files)
+		found = supervisord.Read(files, supervisord.Options{Dir: workingDir()})
 	case "pm2":
 		found = pm2.Read(files)
 	default:
@@ -54,6 +54,15 @@ func importFiles(o cli.ImportOptions) (cli.Imported, error) {
 		out.Notes = append(out.Notes, cli.ImportNote{File: n.File, Line: n.Line, Kind: string(n.Kind), Text: n.Text})
 	}
 	return out, nil
+}
+
+// workingDir is where the relative names of files begin; "" is not known.
+func workingDir() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	return dir
 }
 
 func isAccount(name string) bool {

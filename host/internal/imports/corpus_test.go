@@ -30,8 +30,10 @@ var formats = map[string]func([]imports.File) *imports.Found{
 	"systemd": func(files []imports.File) *imports.Found {
 		return systemd.Read(files, systemd.Options{Zone: "Europe/London", Exists: func(path string) bool { return path != "/etc/default/shop-web" }})
 	},
-	"supervisord": supervisord.Read,
-	"pm2":         pm2.Read,
+	"supervisord": func(files []imports.File) *imports.Found {
+		return supervisord.Read(files, supervisord.Options{Dir: "/etc/supervisor"})
+	},
+	"pm2": pm2.Read,
 }
 
 const expected = "out.hcl"

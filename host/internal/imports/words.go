@@ -50,3 +50,9 @@ func TrimBlank(lines []string) []string {
 	}
 	return lines
 }
+
+// OwnEnvironment is the note for programs that pass the environment on in which they were started.
+func OwnEnvironment(program string) string {
+	return program + " passes on the environment in which it was started; a task gets PATH, HOME, TMPDIR, LANG, LC_ALL, TZ, SSL_CERT_FILE and SSL_CERT_DIR of the host's, and what stands in env: " +
+		"name there what the program reads (env = { NAME = env(\"NAME\") })"
+}

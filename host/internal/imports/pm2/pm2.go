@@ -28,12 +28,16 @@ func Read(files []imports.File) *imports.Found {
 			continue
 		}
 		r := &reader{found: f, file: file.Name}
+		before := len(f.Tasks)
 		for _, n := range apps(root) {
 			if n.Kind != yaml.MappingNode {
 				f.Note(r.at(n), imports.Broken, "an app is an object, with script = …; it is left out")
 				continue
 			}
 			r.app(n)
+		}
+		if len(f.Tasks) > before && len(r.seen) == 0 { // of processes it is known
+			f.Note(imports.Place{File: file.Name}, imports.Differs, "%s", imports.OwnEnvironment("pm2"))
 		}
 	}
 	return f
@@ -209,6 +213,9 @@ func (a *app) command() {
 	a.task.Set("config.command", imports.Strings(words))
 	if dir := a.text("cwd"); dir != "" {
 		a.task.Set("config.dir", imports.String(dir))
+		if !filepath.IsAbs(dir) {
+			a.found.Note(a.at(a.values["cwd"]), imports.Differs, "cwd %s is relative to where pm2 was started; config { dir } begins at the directory of the configuration", dir)
+		}
 	} else if !filepath.IsAbs(script[0]) {
 		a.found.Note(a.at(a.node), imports.Differs, "%s is a relative path: set config { dir } to where pm2 was started", script[0])
 	}

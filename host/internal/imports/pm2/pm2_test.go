@@ -69,3 +69,13 @@ func TestWhatPM2HasSavedIsReadAsItsProcessesAre(t *testing.T) {
 		}
 	}
 }
+
+func TestARelativeDirectoryIsSaid(t *testing.T) {
+	t.Parallel()
+	for dir, want := range map[string]bool{"./web": true, "/srv/web": false} {
+		f := pm2.Read([]imports.File{{Name: "ecosystem.json", Text: `{"apps": [{"script": "/srv/x.js", "cwd": "` + dir + `"}]}`}})
+		if said := strings.Contains(f.Notes[0].Text, "where pm2 was started;"); said != want {
+			t.Errorf("%s: %v", dir, f.Notes)
+		}
+	}
+}

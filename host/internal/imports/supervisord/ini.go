@@ -1,7 +1,6 @@
 package supervisord
 
 import (
-	"path/filepath"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -114,7 +113,7 @@ func withoutComment(text string) string {
 var expansion = regexp.MustCompile(`%\(([A-Za-z0-9_]+)\)([0-9]*)([sd])|%%`)
 
 // expand replaces %(name)s. What is not known stays, and is returned as well.
-func expand(text, file string, values map[string]string) (out string, unknown []string) {
+func expand(text, here string, values map[string]string) (out string, unknown []string) {
 	out = expansion.ReplaceAllStringFunc(text, func(found string) string {
 		if found == "%%" {
 			return "%"
@@ -123,10 +122,10 @@ func expand(text, file string, values map[string]string) (out string, unknown []
 		if name, is := strings.CutPrefix(m[1], "ENV_"); is {
 			return imports.HostEnv(name)
 		}
-		if m[1] == "here" {
-			return filepath.Dir(file)
-		}
 		value, ok := values[m[1]]
+		if m[1] == "here" {
+			value, ok = here, here != ""
+		}
 		if !ok {
 			unknown = append(unknown, found)
 			return found

@@ -3,6 +3,7 @@ package supervisord
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,9 +12,14 @@ import (
 	"github.com/taskhost/taskhost/host/internal/imports"
 )
 
+// Options say what the files do not say themselves.
+type Options struct {
+	Dir string // where relative names of files begin; "" is not known
+}
+
 // Read reads files of supervisord.
-func Read(files []imports.File) *imports.Found {
-	r := &reader{found: &imports.Found{}, groups: map[string]string{}}
+func Read(files []imports.File, o Options) *imports.Found {
+	r := &reader{found: &imports.Found{}, opts: o, groups: map[string]string{}}
 	var all []*section
 	for _, file := range files {
 		sections, rest := parse(file, r.found)
@@ -36,6 +42,7 @@ func Read(files []imports.File) *imports.Found {
 	if len(r.found.Tasks) > 0 {
 		r.found.Note(imports.Place{File: files[0].Name}, imports.Differs, "output is in the logs of the tasks, which keep { logs = … } bounds; a program that is up again after "+
 			"backoff is not given up after startretries: it is tried again at the longest backoff, and the task is degraded")
+		r.found.Note(imports.Place{File: files[0].Name}, imports.Differs, "%s", imports.OwnEnvironment("supervisord"))
 	}
 	return r.found
 }
@@ -43,6 +50,7 @@ func Read(files []imports.File) *imports.Found {
 // reader is at work on a set of files.
 type reader struct {
 	found  *imports.Found
+	opts   Options
 	groups map[string]string // of programs
 	env    imports.Env       // of all programs
 }
@@ -253,11 +261,22 @@ func (r *reader) expanded(s *section, key string, values map[string]string) (str
 	if v.value == "" {
 		return "", false
 	}
-	out, unknown := expand(v.value, s.file, values)
+	out, unknown := expand(v.value, r.here(s.file), values)
 	for _, u := range unknown {
 		r.found.Note(s.at(key), imports.Skipped, "%s: %s is not known here; write out what it stands for", key, u)
 	}
 	return out, true
+}
+
+// here is the directory of a file; "" is not known.
+func (r *reader) here(file string) string {
+	switch {
+	case filepath.IsAbs(file):
+		return filepath.Dir(file)
+	case r.opts.Dir == "":
+		return ""
+	}
+	return filepath.Join(r.opts.Dir, filepath.Dir(file))
 }
 
 // environment takes KEY="value",KEY2=value2 apart.

@@ -61,5 +61,7 @@ task "quotes" {
 #   ecosystem.config.js:7: instances = max means one per processor: write the number into instances
 #   ecosystem.config.js:7: cluster mode: instances do not share a port, and NODE_APP_INSTANCE is not set; give each a port (for_each), or let the program fork
 #   ecosystem.config.js:6: watch: files are not watched; taskhost task restart does it by hand
+#   ecosystem.config.js: pm2 passes on the environment in which it was started; a task gets PATH, HOME, TMPDIR, LANG, LC_ALL, TZ, SSL_CERT_FILE and SSL_CERT_DIR of the host's, and what stands in env: name there what the program reads (env = { NAME = env("NAME") })
 #   escapes.config.js:3: ./it.js is a relative path: set config { dir } to where pm2 was started
+#   escapes.config.js: pm2 passes on the environment in which it was started; a task gets PATH, HOME, TMPDIR, LANG, LC_ALL, TZ, SSL_CERT_FILE and SSL_CERT_DIR of the host's, and what stands in env: name there what the program reads (env = { NAME = env("NAME") })
 #   expression.config.js:3: "process.env.TOKEN" is an expression; let node evaluate it: node -p 'JSON.stringify(require("./expression.config.js"))' > ecosystem.json, then import that; the file is left out

@@ -73,3 +73,4 @@ task "api_2" {
 #   ecosystem.json:15: wait_ready: the task is ready when the program has started
 #   ecosystem.json:21: this task is called "api_2": the name "api" is taken by ecosystem.json:3
 #   ecosystem.json:22: the app "no script" has no script; it is left out
+#   ecosystem.json: pm2 passes on the environment in which it was started; a task gets PATH, HOME, TMPDIR, LANG, LC_ALL, TZ, SSL_CERT_FILE and SSL_CERT_DIR of the host's, and what stands in env: name there what the program reads (env = { NAME = env("NAME") })

@@ -50,7 +50,7 @@ task "celery-beat" {
   }
 
   config {
-    command = ["./venv/bin/celery", "-A", "shop", "beat", "--schedule", "/var/lib/celery beat"]
+    command = ["/etc/supervisor/venv/bin/celery", "-A", "shop", "beat", "--schedule", "/var/lib/celery beat"]
 
     exit_codes {
       ok = [0, 2]
@@ -68,3 +68,4 @@ task "celery-beat" {
 #   supervisord.conf:46: [eventlistener:memmon]: listeners have no equivalent; notify tells of failures, the events of the API of everything
 #   supervisord.conf:50: [include] is not followed: name /etc/supervisor/conf.d/*.conf as well
 #   supervisord.conf: output is in the logs of the tasks, which keep { logs = … } bounds; a program that is up again after backoff is not given up after startretries: it is tried again at the longest backoff, and the task is degraded
+#   supervisord.conf: supervisord passes on the environment in which it was started; a task gets PATH, HOME, TMPDIR, LANG, LC_ALL, TZ, SSL_CERT_FILE and SSL_CERT_DIR of the host's, and what stands in env: name there what the program reads (env = { NAME = env("NAME") })

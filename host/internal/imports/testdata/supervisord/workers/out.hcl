@@ -66,3 +66,4 @@ task "late" {
 #   workers.conf:30: numprocs: "many" is no number; it is taken for 1
 #   workers.conf:31: stopsignal: "SIGLOUD" is not known; TERM is sent
 #   workers.conf: output is in the logs of the tasks, which keep { logs = … } bounds; a program that is up again after backoff is not given up after startretries: it is tried again at the longest backoff, and the task is degraded
+#   workers.conf: supervisord passes on the environment in which it was started; a task gets PATH, HOME, TMPDIR, LANG, LC_ALL, TZ, SSL_CERT_FILE and SSL_CERT_DIR of the host's, and what stands in env: name there what the program reads (env = { NAME = env("NAME") })
