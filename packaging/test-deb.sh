@@ -82,8 +82,8 @@ inside test -d /var/lib/taskhost || fail "the data is gone"
 
 say "purge: nothing stays"
 inside dpkg -P taskhost >/dev/null
-for path in /etc/taskhost /var/lib/taskhost /etc/systemd/system/taskhost.service.d; do
-  inside test -e "$path" && fail "$path is still there"
+for path in /etc/taskhost /var/lib/taskhost /etc/systemd/system/taskhost.service.d /etc/systemd/system/multi-user.target.wants/taskhost.service; do
+  inside sh -c 'test -e "$0" || test -L "$0"' "$path" && fail "$path is still there"
 done
 inside id taskhost >/dev/null 2>&1 && fail "the account is still there"
 say "ok"

@@ -50,12 +50,25 @@ check() {
   systemctl restart taskhost
   taskhost task run tick -wait 30s >/dev/null || { taskhost task show tick >&2; fail "a task does not run"; }
 
+  say "an upgrade leaves off what is switched off, and starts anew what is on"
+  before=$(systemctl show -P MainPID taskhost)
+  dpkg -i /root/package.deb >/dev/null 2>&1
+  until_is active systemctl is-active taskhost
+  [ "$(systemctl show -P MainPID taskhost)" != "$before" ] || fail "the old host goes on after an upgrade"
+  systemctl disable --quiet --now taskhost
+  dpkg -i /root/package.deb >/dev/null 2>&1
+  [ "$(systemctl is-enabled taskhost)" = disabled ] || fail "an upgrade switches the service on again"
+  [ "$(systemctl is-active taskhost)" = inactive ] || fail "an upgrade starts a service that is switched off"
+  systemctl enable --quiet --now taskhost
+
   say "stop and remove"
   systemctl stop taskhost
   [ "$(systemctl show -P Result taskhost)" = success ] || fail "the stop is no success"
   systemctl start taskhost
   dpkg -r taskhost >/dev/null 2>&1
   until_is inactive systemctl is-active taskhost
+  dpkg -i /root/package.deb >/dev/null 2>&1
+  until_is active systemctl is-active taskhost
   say ok
 }
 if [ "${1:-}" = inside ]; then

@@ -25,8 +25,20 @@ if command -v systemctl >/dev/null; then
   fi
 fi
 
+# The first installation switches the service on. After that it is as the operator has it: what is switched off stays off.
+first=no
+case "$1" in
+  configure) [ -n "$2" ] || first=yes ;; # dpkg tells the version before
+  1) first=yes ;;                        # rpm counts the versions that are there
+esac
+if [ $first = yes ] && command -v systemctl >/dev/null; then
+  systemctl enable taskhost.service
+fi
 if [ -d /run/systemd/system ]; then
   systemctl daemon-reload
-  systemctl enable taskhost.service
-  systemctl restart taskhost.service || echo "taskhost does not start yet: journalctl -u taskhost says why" >&2
+  restart=try-restart
+  if systemctl is-enabled --quiet taskhost.service; then
+    restart=restart
+  fi
+  systemctl $restart taskhost.service || echo "taskhost does not start yet: journalctl -u taskhost says why" >&2
 fi

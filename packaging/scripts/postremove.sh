@@ -7,6 +7,9 @@ case "$1" in
 esac
 rm -f /etc/systemd/system/taskhost.service.d/10-before-253.conf
 rmdir /etc/systemd/system/taskhost.service.d 2>/dev/null || true
+case "$1" in
+  purge | 0) rm -f /etc/systemd/system/multi-user.target.wants/taskhost.service ;; # a removal by dpkg leaves it switched on or off
+esac
 if [ -d /run/systemd/system ]; then
   systemctl daemon-reload
 fi
