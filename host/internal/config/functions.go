@@ -29,10 +29,10 @@ var pureFunctions = discreet(map[string]function.Function{
 	"element": stdlib.ElementFunc, "flatten": stdlib.FlattenFunc, "keys": stdlib.KeysFunc, "length": lengthFunc, "lookup": stdlib.LookupFunc,
 	"merge": stdlib.MergeFunc, "range": stdlib.RangeFunc, "reverse": stdlib.ReverseListFunc, "setintersection": stdlib.SetIntersectionFunc,
 	"setsubtract": stdlib.SetSubtractFunc, "setunion": stdlib.SetUnionFunc, "slice": stdlib.SliceFunc, "sort": stdlib.SortFunc, "values": stdlib.ValuesFunc, "zipmap": stdlib.ZipmapFunc,
-	"base64decode": base64DecodeFunc, "base64encode": base64EncodeFunc, "csvdecode": stdlib.CSVDecodeFunc, "jsondecode": bounded(stdlib.JSONDecodeFunc),
-	"jsonencode": stdlib.JSONEncodeFunc, "yamldecode": yamlDecodeFunc, "yamlencode": yaml.YAMLEncodeFunc,
+	"base64decode": base64DecodeFunc, "base64encode": base64EncodeFunc, "csvdecode": stdlib.CSVDecodeFunc, "jsondecode": modest(bounded(stdlib.JSONDecodeFunc)),
+	"jsonencode": stdlib.JSONEncodeFunc, "yamldecode": modest(yamlDecodeFunc), "yamlencode": yaml.YAMLEncodeFunc,
 	"tobool": stdlib.MakeToFunc(cty.Bool), "tolist": stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)), "tomap": stdlib.MakeToFunc(cty.Map(cty.DynamicPseudoType)),
-	"tonumber": stdlib.MakeToFunc(cty.Number), "toset": stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)), "tostring": stdlib.MakeToFunc(cty.String),
+	"tonumber": modest(stdlib.MakeToFunc(cty.Number)), "toset": stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)), "tostring": stdlib.MakeToFunc(cty.String),
 	"sensitive": sensitiveFunc,
 }, map[string]function.Function{"can": tryfunc.CanFunc, "try": tryfunc.TryFunc})
 
@@ -147,6 +147,17 @@ func bounded(f function.Function) function.Function {
 		}
 		return nil
 	})
+}
+
+// modest refuses numbers that would take too long to write out.
+func modest(f function.Function) function.Function {
+	return wrapped(f, func(args []cty.Value) (cty.Value, error) {
+		v, err := f.Call(args)
+		if err == nil && holdsImmense(v) {
+			return cty.NilVal, errors.New("a number has more than a thousand digits")
+		}
+		return v, err
+	}, f.ReturnTypeForValues)
 }
 
 // guarded checks the first argument, a text, before it calls f.

@@ -206,8 +206,8 @@ func (l *loader) fromText(v *variable, text, from string, values map[string]give
 		return
 	}
 	values[v.name] = given{value: cty.DynamicVal, from: from} // what follows needs no other value when this one is wrong
-	if tooDeep([]byte(text), from, hcl.InitialPos) != nil {
-		l.find.errorf(v.node.rng, "", "%s: the expression is nested too deeply", from)
+	if d := tooDeep([]byte(text), from, hcl.InitialPos); d != nil {
+		l.find.errorf(v.node.rng, "", "%s: %s", from, d.Summary)
 		return
 	}
 	expr, diags := hclsyntax.ParseExpression([]byte(text), from, hcl.InitialPos)
