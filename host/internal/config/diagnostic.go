@@ -108,15 +108,12 @@ func (f findings) foreign(diags hcl.Diagnostics) {
 		if f.names[subject(d)] && d.Summary == "Unsupported attribute" {
 			continue // reported with a near name
 		}
-		extra := note{task: f.task}
+		extra := note{task: f.task, hint: hintFor(d)}
 		if block, labels, ok := wrongLabels(d.Summary); ok { // HCL's words count labels
 			copied.Detail, extra.hint = "", fmt.Sprintf("write %s %s{ … }", block, labels)
 			if strings.HasPrefix(d.Detail, "No labels") {
 				extra.hint = fmt.Sprintf("write %s { … }", block)
 			}
-		}
-		if strings.Contains(d.Detail, `named "each"`) {
-			extra.hint = "each.key and each.value are there in a task with for_each or instances"
 		}
 		if rest, ok := strings.CutPrefix(copied.Summary, `Inappropriate value for attribute "`); ok {
 			copied.Summary = strings.Replace(rest, `":`, ":", 1)
@@ -131,6 +128,21 @@ func (f findings) foreign(diags hcl.Diagnostics) {
 		copied.Extra = extra
 		*f.list = append(*f.list, &copied)
 	}
+}
+
+// hintFor is what to do about a diagnostic that HCL made, where that can be told.
+func hintFor(d *hcl.Diagnostic) string {
+	switch d.Summary {
+	case unknownVariable:
+		name := clip(quotedName(d.Detail))
+		if name == "each" {
+			return "each.key and each.value are there in a task with for_each or instances"
+		}
+		return fmt.Sprintf("a text stands in quotes, variables are var.NAME and local.NAME, and ${%s} for a shell is written $${%s}", name, name)
+	case "Invalid template control keyword":
+		return "%{ that belongs to the text is written %%{"
+	}
+	return ""
 }
 
 // wrongLabels recognises HCL's words for a block without its label, or with one too many,

@@ -85,17 +85,18 @@ func withoutEchoes(diags hcl.Diagnostics) hcl.Diagnostics {
 	})
 }
 
-// How the schema's diagnostics begin.
+// How the schema's diagnostics begin, and one of HCL's that begins so, too.
 const (
-	missingSummary = "Missing required attribute"
-	unknownPrefix  = "Unknown "
+	unknownVariable = "Unknown variable"
+	missingSummary  = "Missing required attribute"
+	unknownPrefix   = "Unknown "
 )
 
 // speakOfConfig words a diagnostic of the schema for somebody who sees a whole
 // file: it names the task and the plugin.
 func speakOfConfig(d *hcl.Diagnostic, i *instance, p *plugin, typ *wire.Type) {
 	const takes = "This block takes: "
-	if strings.HasPrefix(d.Summary, unknownPrefix) {
+	if strings.HasPrefix(d.Summary, unknownPrefix) && d.Summary != unknownVariable {
 		d.Summary = fmt.Sprintf("%s in config of task %q", d.Summary, i.node.label)
 		d.Detail = strings.Replace(d.Detail, takes, fmt.Sprintf("plugin %s, type %s, takes: ", p.name, typ.Name), 1)
 		d.Detail = lowerFirst(strings.TrimSuffix(d.Detail, "."))
