@@ -43,10 +43,14 @@ func Make(old, new Snapshot, w World) admin.Plan {
 		Plugins: binaries(old, new),
 		Host:    hostChanges(old.Host, new.Host, false), Warnings: []admin.Diagnostic{},
 	}
-	live := hostChanges(old.Host, new.Host, true)
-	p.Changed = len(p.Groups)+len(p.Queues)+len(p.Notices) > 0 || slices.ContainsFunc(live, func(c admin.Changed) bool { return c.Path == "shutdown_timeout" }) ||
-		slices.ContainsFunc(p.Tasks, func(c admin.TaskChange) bool { return c.Change != admin.NoChange })
+	p.Changed = len(p.Groups)+len(p.Queues)+len(p.Notices) > 0 || slices.ContainsFunc(p.Tasks, func(c admin.TaskChange) bool { return c.Change != admin.NoChange })
 	p.Summary = summary(p)
+	for _, c := range hostChanges(old.Host, new.Host, true) {
+		if c.Path == "shutdown_timeout" { // the others show in the tasks that they are defaults of
+			p.Changed = true
+			p.Summary += fmt.Sprintf("; %s %v → %v", c.Path, c.Old, c.New)
+		}
+	}
 	return p
 }
 

@@ -199,3 +199,15 @@ func TestWhatIsRememberedHoldsNoSecretAndTellsThatOneChanged(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestAPlanSaysThatTheHostStopsLaterAtOnce(t *testing.T) {
+	t.Parallel()
+	of := func(d time.Duration) Snapshot { return Of(&config.Config{Host: config.Host{ShutdownTimeout: d}}, nil) }
+	p := Make(of(time.Minute), of(2*time.Minute), World{})
+	if !p.Changed || p.Summary != "no task changes; shutdown_timeout 1m → 2m" || len(p.Host) > 0 {
+		t.Errorf("changed %t, %q, waiting for a new start: %v", p.Changed, p.Summary, p.Host)
+	}
+	if p = Make(of(time.Minute), of(time.Minute), World{}); p.Changed || p.Summary != "no task changes" {
+		t.Errorf("changed %t, %q", p.Changed, p.Summary)
+	}
+}
