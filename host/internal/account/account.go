@@ -55,10 +55,7 @@ func find(userName, groupName string, host self) (*Account, error) {
 }
 
 func (a *Account) lookUser(name string) error {
-	u, err := user.Lookup(name)
-	if _, unknown := err.(user.UnknownUserError); unknown {
-		return errors.New("there is no such account on this machine; make it, or name another one")
-	}
+	u, err := userOf(name)
 	if err != nil {
 		return err
 	}
@@ -84,10 +81,7 @@ func (a *Account) lookUser(name string) error {
 
 // takeGroup puts a group in the place of the user's own.
 func (a *Account) takeGroup(name string) error {
-	g, err := user.LookupGroup(name)
-	if _, unknown := err.(user.UnknownGroupError); unknown {
-		return errors.New("there is no such group on this machine; make it, or name another one")
-	}
+	g, err := groupOf(name)
 	if err != nil {
 		return err
 	}
@@ -98,6 +92,30 @@ func (a *Account) takeGroup(name string) error {
 	others := slices.DeleteFunc(a.Groups, func(id uint32) bool { return id == a.GID || id == gid })
 	a.GID, a.Groups = gid, append([]uint32{gid}, others...)
 	return nil
+}
+
+// userOf finds a user by his name or, as other programs name accounts too, by his number.
+func userOf(name string) (*user.User, error) {
+	u, err := user.Lookup(name)
+	if _, unknown := err.(user.UnknownUserError); !unknown {
+		return u, err
+	}
+	if u, err := user.LookupId(name); err == nil {
+		return u, nil
+	}
+	return nil, errors.New("there is no such account on this machine; make it, or name another one")
+}
+
+// groupOf is userOf for a group.
+func groupOf(name string) (*user.Group, error) {
+	g, err := user.LookupGroup(name)
+	if _, unknown := err.(user.UnknownGroupError); !unknown {
+		return g, err
+	}
+	if g, err := user.LookupGroupId(name); err == nil {
+		return g, nil
+	}
+	return nil, errors.New("there is no such group on this machine; make it, or name another one")
 }
 
 func number(id string) (uint32, error) {

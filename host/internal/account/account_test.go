@@ -47,6 +47,23 @@ func TestAGroupTakesThePlaceOfTheUsersOwn(t *testing.T) {
 	}
 }
 
+func TestAnAccountIsFoundByItsNumber(t *testing.T) {
+	t.Parallel()
+	u, g := someone(t)
+	root := self{0, 0}
+	byName, err := find(u.Username, g.Name, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	byNumber, err := find(u.Uid, g.Gid, root)
+	if err != nil || byNumber.UID != byName.UID || !slices.Equal(byNumber.Groups, byName.Groups) || byNumber.Home != byName.Home {
+		t.Errorf("%+v, want %+v; %v", byNumber, byName, err)
+	}
+	if a, err := find("4000000001", "", root); a != nil || err == nil || !strings.Contains(err.Error(), "no such account") {
+		t.Errorf("%+v %v", a, err)
+	}
+}
+
 func TestAGroupAloneKeepsTheHostsUserAndNoneOfItsGroups(t *testing.T) {
 	t.Parallel()
 	_, g := someone(t)

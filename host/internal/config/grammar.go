@@ -126,7 +126,7 @@ var (
 		{"type", kindText, "the only type that fits", "Which of the plugin's types. May be left out when only one serves the mode and handles messages (one by one, or in batches) as the task does."},
 		{"labels", kindTextMap, "{}", "For selecting tasks."},
 		{"enabled", kindBool, "true", "false: the task is stopped until somebody starts it."},
-		{"user", kindText, "the host's", "The account under which the plugin process runs."},
+		{"user", kindText, "the host's", "The account under which the plugin process runs: its name, or its number."},
 		{"group", kindText, "the user's own", "The account's group, in the place of its own. Not to be confused with groups, which bound runs."},
 		{"env", kindTextMap, "{}", "Environment of the plugin process, beside a short allow-list; null leaves a name out."},
 		{"timeout", kindDuration, "none", "Of one attempt; the ladder then begins at cancel. With consume: of one message, or one batch."},
