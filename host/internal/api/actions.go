@@ -110,8 +110,8 @@ func (a *API) actionCommand(q admin.Action, who Identity) (task.Command, error) 
 	return c, nil
 }
 
-// selectionOf reads the select of an action. An empty one is refused: a forgotten filter must not
-// stop everything.
+// selectionOf reads the select of an action. An empty one is refused, and so is an empty name in it: a forgotten
+// filter must not stop everything.
 func selectionOf(s admin.Select) (selection, error) {
 	sel := selection{labels: map[string]string{}}
 	if len(s) == 0 {
@@ -122,6 +122,8 @@ func selectionOf(s admin.Select) (selection, error) {
 		switch {
 		case isLabel:
 			sel.labels[label] = value
+		case value == "" && (key == "name" || key == "plugin"):
+			return sel, refuse(task.CodeInvalid, "the %s of the selection is empty", key).with(`name it, or leave it out; {"name": "*"} is all tasks`)
 		case key == "name":
 			sel.name = value
 			if err := checkGlob(task.CodeInvalid, value); err != nil {

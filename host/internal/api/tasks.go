@@ -113,7 +113,7 @@ func (s selection) matches(d task.Definition, st task.Status) bool {
 		}
 	}
 	for k, v := range s.labels {
-		if d.Labels[k] != v {
+		if has, ok := d.Labels[k]; !ok || has != v { // a task without the label has none that is empty
 			return false
 		}
 	}

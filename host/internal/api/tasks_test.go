@@ -39,6 +39,7 @@ func TestTasksAreFilteredAndPaged(t *testing.T) {
 		{"by state", admin.TaskQuery{State: []string{"running"}}, "clock loader"},
 		{"by two states", admin.TaskQuery{State: []string{"running", "stopped"}}, "clock loader off"},
 		{"by label", admin.TaskQuery{Labels: map[string]string{"customer": "acme"}}, "check.shop.example.org check.www.example.org"},
+		{"by a label that is empty", admin.TaskQuery{Labels: map[string]string{"customer": ""}}, ""},
 		{"by name", admin.TaskQuery{Name: "check.*"}, "check.shop.example.org check.www.example.org"},
 		{"by plugin", admin.TaskQuery{Plugin: "other"}, ""},
 		{"by health", admin.TaskQuery{Degraded: true}, ""},
@@ -357,10 +358,17 @@ func TestActionsReachWhatIsSelected(t *testing.T) {
 			}
 		}
 	}
-	_, _, err = c.Act(t.Context(), admin.Action{Verb: "stop"}, 0)
-	isProblem(t, err, 422, "invalid")
-	_, _, err = c.Act(t.Context(), admin.Action{Verb: "stop", Select: admin.Select{"nmae": "x"}}, 0)
-	isProblem(t, err, 422, "invalid")
+	given := len(l.Fleet.Commands())
+	for _, s := range []admin.Select{nil, {"nmae": "x"}, {"name": ""}, {"plugin": ""}, {"name": "", "label.customer": "acme"}, {"state": ""}} {
+		_, _, err = c.Act(t.Context(), admin.Action{Verb: "stop", Select: s}, 0)
+		isProblem(t, err, 422, "invalid")
+	}
+	if r, _, err := c.Act(t.Context(), admin.Action{Verb: "stop", Select: admin.Select{"label.customer": ""}}, 0); err != nil || r.Matched != 0 {
+		t.Errorf("an empty label selects %d tasks, %v; want none: none has it", r.Matched, err)
+	}
+	if n := len(l.Fleet.Commands()); n != given {
+		t.Errorf("%d commands were given by selections of nothing", n-given)
+	}
 }
 
 func TestWaitForATask(t *testing.T) {
