@@ -21,13 +21,16 @@ func (a *app) runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "run NAME...", Short: "Run a task now; with -wait the exit code is the outcome", Args: t.args, ValidArgsFunction: a.completeTasks,
 		RunE: func(c *cobra.Command, names []string) error {
+			if len(t.selects) > 0 && (key != "" || !at.at.IsZero()) {
+				return usagef("-at and -key go with names, not with -select")
+			}
 			in, err := a.jsonValue("-input", input)
 			if err != nil {
 				return err
 			}
 			body.Input, body.At = in, admin.At(at.at)
 			if len(t.selects) > 0 {
-				return a.act(c, t, admin.Action{Verb: "run", Input: in, Reason: body.Reason, Overlap: body.Overlap}, wait.d)
+				return a.act(c, t, admin.Action{Verb: actRun, Input: in, Reason: body.Reason, Overlap: body.Overlap}, wait.d)
 			}
 			api, err := a.host()
 			if err != nil {

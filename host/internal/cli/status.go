@@ -34,15 +34,7 @@ func (f *taskFilter) read(args []string) (admin.TaskQuery, error) {
 
 // labelPairs reads flags that are KEY=VALUE.
 func labelPairs(flags []string) (map[string]string, error) {
-	labels := map[string]string{}
-	for _, l := range flags {
-		key, value, ok := strings.Cut(l, "=")
-		if !ok || key == "" {
-			return nil, usagef("-label %q is none; write KEY=VALUE", l)
-		}
-		labels[key] = value
-	}
-	return labels, nil
+	return pairs("-label", flags, "KEY=VALUE")
 }
 
 func (a *app) statusCommand() *cobra.Command {

@@ -28,7 +28,7 @@ func (a *app) tokenCreate() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			n.Name, n.Expires = args[0], admin.At(expires.at)
 			var err error
-			if n.Labels, err = labelsOf(labels); err != nil {
+			if n.Labels, err = labelPairs(labels); err != nil {
 				return err
 			}
 			if n.Role == "" {
@@ -56,19 +56,6 @@ func (a *app) tokenCreate() *cobra.Command {
 	f.Var(&expires, "expires", "when it ends: a time, or 90d")
 	f.StringVar(&n.Reason, "reason", "", "what it is for, for those who come later")
 	return c
-}
-
-// labelsOf reads KEY=VALUE.
-func labelsOf(texts []string) (map[string]string, error) {
-	labels := map[string]string{}
-	for _, text := range texts {
-		key, value, ok := strings.Cut(text, "=")
-		if !ok || key == "" {
-			return nil, usagef("-label %q is none; write KEY=VALUE", text)
-		}
-		labels[key] = value
-	}
-	return labels, nil
 }
 
 // scopeWord is what a token is for.

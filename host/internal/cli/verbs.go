@@ -134,7 +134,7 @@ func (a *app) restartCommand() *cobra.Command {
 func (a *app) sayVerb(r admin.Result, verb string, done bool) {
 	switch {
 	case a.quiet:
-		a.line("%s", r.Name)
+		a.sayResult(r, "")
 	case !r.Changed && done:
 		a.sayResult(r, "was already so")
 	case r.Stop != nil && done:
@@ -150,6 +150,10 @@ func (a *app) sayVerb(r admin.Result, verb string, done bool) {
 
 // sayResult is the task, its state and a remark.
 func (a *app) sayResult(r admin.Result, remark string) {
+	if a.quiet {
+		a.line("%s", r.Name)
+		return
+	}
 	text := r.Name + "  " + a.paint(r.State)
 	if remark == "" {
 		remark = r.Note
