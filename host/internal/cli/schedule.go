@@ -118,11 +118,11 @@ func (a *app) backfillCommand() *cobra.Command {
 					a.say("%s; nothing was done", plural(len(r.Slots), "slot"))
 				})
 			}
-			failed := 0
+			failed, end := 0, a.deadline(wait.d)
 			for i, run := range r.Runs {
 				if wait.d > 0 {
 					p := progress{a: a, task: run.Task}
-					run, err = a.followRun(c.Context(), api, run, admin.Run.Live, a.deadline(wait.d), &p)
+					run, err = a.followRun(c.Context(), api, run, admin.Run.Live, end, &p)
 					p.close()
 					if err != nil {
 						return err
