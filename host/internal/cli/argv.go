@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"io"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,8 +14,9 @@ import (
 // normalize lets -word mean --word, everywhere before "--"; single letters stay what they are. A
 // duration that follows -wait belongs to it, although -wait may also stand alone.
 func normalize(args []string) []string {
-	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
-		return args
+	if word, ok := typed(args); ok {
+		before := normalize(args[1 : len(args)-1])
+		return append(append([]string{args[0]}, before...), twoDashes(word))
 	}
 	var out []string
 	for i := 0; i < len(args); i++ {
@@ -21,9 +24,7 @@ func normalize(args []string) []string {
 		if arg == "--" {
 			return append(out, args[i:]...)
 		}
-		if isWord(arg) {
-			arg = "-" + arg
-		}
+		arg = twoDashes(arg)
 		if arg == "--wait" && i+1 < len(args) {
 			if _, err := schema.ParseDuration(args[i+1]); err == nil {
 				i++
@@ -33,6 +34,34 @@ func normalize(args []string) []string {
 		out = append(out, arg)
 	}
 	return out
+}
+
+// typed is the word that a person has begun to type, when a shell asks how it may go on.
+func typed(args []string) (string, bool) {
+	if len(args) < 2 || !strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		return "", false
+	}
+	return args[len(args)-1], true
+}
+
+// oneDash writes flags that a shell may go on with as the person has begun them, with one dash: a shell offers nothing
+// that does not begin as the word does.
+type oneDash struct{ io.Writer }
+
+var offered = regexp.MustCompile(`(?m)^--([a-z])`)
+
+func (w oneDash) Write(data []byte) (int, error) {
+	if _, err := w.Writer.Write(offered.ReplaceAll(data, []byte("-$1"))); err != nil {
+		return 0, err
+	}
+	return len(data), nil
+}
+
+func twoDashes(arg string) string {
+	if isWord(arg) {
+		return "-" + arg
+	}
+	return arg
 }
 
 // isWord reports whether arg is a dash and a word of two letters or more.

@@ -89,7 +89,10 @@ func Run(ctx context.Context, args []string, t Terminal, c Commands) int {
 	root := a.root()
 	root.SetArgs(normalize(args))
 	root.SetIn(t.In)
-	root.SetOut(t.Out)
+	root.SetOut(a.Out)
+	if word, ok := typed(args); ok && strings.HasPrefix(word, "-") && !strings.HasPrefix(word, "--") {
+		root.SetOut(oneDash{a.Out})
+	}
 	root.SetErr(t.Err)
 	err := root.ExecuteContext(ctx)
 	if a.client != nil {

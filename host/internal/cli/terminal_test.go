@@ -122,7 +122,7 @@ func TestSingleDashWordsAreFlags(t *testing.T) {
 		"task run x -wait=5s -n 3":    "task run x --wait=5s -n 3",
 		"task run x --wait 1d -input": "task run x --wait=1d --input",
 		"logs x - -1 -- -json":        "logs x - -1 -- -json",
-		"__complete task -mo":         "__complete task -mo",
+		"__complete task -mo":         "__complete task --mo",
 	} {
 		if got := strings.Join(normalize(strings.Fields(in)), " "); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
