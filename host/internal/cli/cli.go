@@ -85,7 +85,8 @@ func OSTerminal() Terminal {
 
 // Run carries out one command line (without the program's name) and returns the exit code.
 func Run(ctx context.Context, args []string, t Terminal, c Commands) int {
-	a := &app{Terminal: t, commands: c}
+	a := &app{Terminal: t, commands: c, out: sureWriter{Writer: t.Out}}
+	a.Out = &a.out
 	root := a.root()
 	root.SetArgs(normalize(args))
 	root.SetIn(t.In)
@@ -97,6 +98,9 @@ func Run(ctx context.Context, args []string, t Terminal, c Commands) int {
 	err := root.ExecuteContext(ctx)
 	if a.client != nil {
 		a.client.Close()
+	}
+	if err == nil {
+		err = a.out.err()
 	}
 	if err != nil {
 		if _, silent := errors.AsType[*Silent](err); !silent {
@@ -115,6 +119,7 @@ type app struct {
 	noColor  bool
 	where    admin.Where
 	client   *admin.Client
+	out      sureWriter // what Out writes to
 }
 
 // host is the client of the host that the flags, the environment or the directory name.

@@ -8,10 +8,33 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/taskhost/taskhost/host/admin"
 )
+
+// sureWriter remembers the first write that failed: what was to be read is not there.
+type sureWriter struct {
+	io.Writer
+	first atomic.Pointer[error]
+}
+
+func (w *sureWriter) Write(data []byte) (int, error) {
+	n, err := w.Writer.Write(data)
+	if err != nil {
+		err = fmt.Errorf("write the output: %w", err)
+		w.first.CompareAndSwap(nil, &err)
+	}
+	return n, err
+}
+
+func (w *sureWriter) err() error {
+	if err := w.first.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
 
 // line writes one line of data.
 func (a *app) line(format string, args ...any) {
@@ -27,7 +50,7 @@ func (a *app) say(format string, args ...any) {
 func (a *app) emit(v any, human func()) error {
 	if !a.json {
 		human()
-		return nil
+		return a.out.err()
 	}
 	e := json.NewEncoder(a.Out)
 	e.SetEscapeHTML(false)

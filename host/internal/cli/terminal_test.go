@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,6 +40,22 @@ func TestAStopIsShownStageByStage(t *testing.T) {
 		"\r\x1b[Kloader  cancel  █░░░░░░░░░  0.8 s of 5s\n"
 	if diff := cmp.Diff(want, err.String()); diff != "" {
 		t.Errorf("progress (-want +got):\n%s", diff)
+	}
+}
+
+// full is a disk that takes nothing.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestOutputThatIsLostIsAnError(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"version"}, {"version", "-json"}, {"help"}} {
+		var err bytes.Buffer
+		code := Run(t.Context(), args, Terminal{In: strings.NewReader(""), Out: full{}, Err: &err, Env: func(string) string { return "" }}, Commands{})
+		if want := "taskhost: write the output: no space left on device\n"; code != ExitFailed || err.String() != want {
+			t.Errorf("%v: exit %d and %q, want %d and %q", args, code, err.String(), ExitFailed, want)
+		}
 	}
 }
 
