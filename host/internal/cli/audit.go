@@ -12,19 +12,16 @@ import (
 func (a *app) auditCommand() *cobra.Command {
 	var q admin.AuditQuery
 	var since length
-	count := 50
+	n := 50
 	c := &cobra.Command{
 		Use: "audit", Short: "Show who asked for a change, and who was refused, newest first", Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if count < 1 {
-				return usagef("-n %d shows nothing", count)
-			}
 			q.Since = since.d
 			api, err := a.host()
 			if err != nil {
 				return err
 			}
-			records, err := admin.Collect(count, func(limit int, cursor string) (admin.List[admin.AuditRecord], error) {
+			records, err := admin.Collect(n, func(limit int, cursor string) (admin.List[admin.AuditRecord], error) {
 				q.Limit, q.Cursor = limit, cursor
 				return api.Audit(c.Context(), q)
 			})
@@ -39,7 +36,7 @@ func (a *app) auditCommand() *cobra.Command {
 	f.StringVar(&q.Task, "task", "", "only what concerns this task")
 	f.StringVar(&q.Queue, "queue", "", "only what concerns this queue")
 	f.Var(&since, "since", "only what is not older: 1h, 7d")
-	f.IntVarP(&count, "count", "n", count, "how many records")
+	f.VarP((*count)(&n), "count", "n", "how many records")
 	return c
 }
 

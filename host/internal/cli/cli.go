@@ -129,8 +129,8 @@ func (a *app) host() (*admin.Client, error) {
 	}
 	a.where.Env = a.Env
 	c, err := admin.Dial(a.where, admin.Options{Agent: "taskhost/" + a.commands.Version})
-	if err != nil {
-		return nil, err
+	if err != nil { // nobody was asked: what says where the host is, is wrong
+		return nil, &usage{err.Error()}
 	}
 	a.client = c
 	return c, nil

@@ -41,7 +41,7 @@ func (a *app) logsCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.BoolVarP(&q.Follow, "follow", "f", false, "go on with what comes")
-	f.IntVarP(&q.Tail, "tail", "n", 0, "only the last so many lines")
+	f.VarP((*count)(&q.Tail), "tail", "n", "only the last so many lines")
 	f.Var(&since, "since", "only lines of so long ago")
 	f.StringVar(&q.Level, "level", "", "at least trace, debug, info, warn or error")
 	f.StringVar(&q.Grep, "grep", "", "only lines that a regular expression matches")

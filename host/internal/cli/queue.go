@@ -157,7 +157,7 @@ func (a *app) queuePeek() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().IntVarP(&n, "limit", "n", n, "how many messages")
+	c.Flags().VarP((*count)(&n), "limit", "n", "how many messages")
 	return c
 }
 
@@ -201,7 +201,7 @@ func (a *app) queueDead() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().IntVarP(&n, "limit", "n", n, "how many dead letters")
+	c.Flags().VarP((*count)(&n), "limit", "n", "how many dead letters")
 	return c
 }
 

@@ -158,7 +158,7 @@ func (a *app) runsList() *cobra.Command {
 	f.StringSliceVar(&q.States, "state", nil, "only runs in these states")
 	f.StringArrayVar(&labels, "label", nil, "only runs of tasks with this label, KEY=VALUE; may be repeated")
 	f.Var(&since, "since", "queued since a time, or 2h ago")
-	f.IntVarP(&n, "limit", "n", n, "how many runs")
+	f.VarP((*count)(&n), "limit", "n", "how many runs")
 	return c
 }
 

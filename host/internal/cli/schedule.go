@@ -42,7 +42,7 @@ func (a *app) scheduleCommand() *cobra.Command {
 			return a.emit(s, func() { a.showSchedule(s) })
 		},
 	}
-	c.Flags().IntVarP(&n, "limit", "n", n, "how many slots")
+	c.Flags().VarP((*count)(&n), "limit", "n", "how many slots")
 	c.Flags().Var(&from, "from", "from this time on, or 2h from now")
 	c.Flags().Var(&to, "to", "up to this time")
 	return c

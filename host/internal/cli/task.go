@@ -312,20 +312,22 @@ func (a *app) slotsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			l, err := api.Slots(c.Context(), args[0], n, "")
+			slots, err := admin.Collect(n, func(limit int, cursor string) (admin.List[admin.SlotRecord], error) {
+				return api.Slots(c.Context(), args[0], limit, cursor)
+			})
 			if err != nil {
 				return err
 			}
-			return emitAll(a, l.Items, func(s admin.SlotRecord) string { return s.ID }, func() {
+			return emitAll(a, slots, func(s admin.SlotRecord) string { return s.ID }, func() {
 				t := newTable("FIRST", "LAST", "COUNT", "REASON", "BY")
-				for _, s := range l.Items {
+				for _, s := range slots {
 					t.add(a.clock(s.First), a.clock(s.Last), strconv.Itoa(s.Count), s.Reason, s.By)
 				}
 				t.write(a)
 			})
 		},
 	}
-	c.Flags().IntVarP(&n, "limit", "n", n, "how many records")
+	c.Flags().VarP((*count)(&n), "limit", "n", "how many records")
 	return c
 }
 

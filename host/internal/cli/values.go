@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -70,6 +72,22 @@ func (i *instant) Set(text string) error {
 		return nil
 	}
 	return fmt.Errorf("write 2026-11-21T12:00:00Z, 2026-11-21 12:00, 12:00, or a duration such as 2h")
+}
+
+// count is a flag that says how many things to show: at least one.
+type count int
+
+func (n *count) String() string { return strconv.Itoa(int(*n)) }
+
+func (n *count) Type() string { return "number" }
+
+func (n *count) Set(text string) error {
+	v, err := strconv.Atoi(text)
+	if err != nil || v < 1 {
+		return errors.New("write a number from 1 on")
+	}
+	*n = count(v)
+	return nil
 }
 
 // maxInput is what the host takes as a body.
