@@ -98,7 +98,7 @@ func New(c Config) *API {
 	}
 	a := &API{
 		Config: c, origin: http.NewCrossOriginProtection(), streams: make(slots, c.MaxStreams), batches: make(slots, maxBatches),
-		keys: newKeys(c.Now), failures: newBuckets(c.Failures),
+		keys: newKeys(c.Now, c.Library.Runs), failures: newBuckets(c.Failures),
 	}
 	a.closing, a.end = context.WithCancelCause(context.Background())
 	a.admin, a.ingress = a.newDoor(a.withPage(routes), c.Rate), a.newDoor(ingressRoutes, c.IngressRate)

@@ -88,6 +88,11 @@ type Replay interface {
 	LastEvent() uint64
 }
 
+// Durable is an ability that a Library may have: what it was told before is on the disk when Flush returns.
+type Durable interface {
+	Flush(ctx context.Context) error
+}
+
 // Logs reads the logs of tasks.
 type Logs interface {
 	// Page returns lines, oldest first.

@@ -2,10 +2,16 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/taskhost/taskhost/host/internal/task"
 )
 
 const (
@@ -14,38 +20,65 @@ const (
 	keyLong = 255
 )
 
-// keys remembers which run an Idempotency-Key brought about. A key belongs to its caller and route.
+// keys remembers which run an Idempotency-Key brought about. A key belongs to its caller and route. Runs carry what is
+// to be remembered, so that a host that is started anew finds it.
 type keys struct {
-	now  func() time.Time
+	now      func() time.Time
+	runs     func(context.Context, task.RunQuery) (task.Page[task.Run], error)
+	recalled turn
+
 	mu   sync.Mutex
 	seen map[string]*keyed
 	old  []string // in the order in which they came
 }
 
 type keyed struct {
-	digest [sha256.Size]byte
-	at     time.Time
-	done   chan struct{} // closed when the first request with the key has its run, or failed
-	run    string
+	body string // its digest
+	at   time.Time
+	done chan struct{} // closed when the first request with the key has its run, or failed
+	run  string
 }
 
-func newKeys(now func() time.Time) *keys { return &keys{now: now, seen: map[string]*keyed{}} }
+// turn is something that is done once, and tried again when it failed.
+type turn struct {
+	mu   sync.Mutex
+	done bool
+}
+
+func (t *turn) do(f func() error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.done {
+		return nil
+	}
+	err := f()
+	t.done = err == nil
+	return err
+}
+
+func newKeys(now func() time.Time, runs func(context.Context, task.RunQuery) (task.Page[task.Run], error)) *keys {
+	return &keys{now: now, runs: runs, seen: map[string]*keyed{}}
+}
 
 // once returns the run that start brings about. With an Idempotency-Key start is called once for all
-// requests with that key; one that failed is forgotten, so that it can be tried again.
-func (k *keys) once(r *request, body []byte, start func() (string, error)) (string, error) {
+// requests with that key; one that failed is forgotten, so that it can be tried again. The run is to carry the mark.
+func (k *keys) once(r *request, body []byte, start func(mark string) (string, error)) (string, error) {
 	name := r.Header.Get("Idempotency-Key")
 	if name == "" {
-		return start()
+		return start("")
 	}
 	if len(name) > keyLong {
 		return "", refuse("query_invalid", "the Idempotency-Key has more than %d characters", keyLong).with("use a short random text")
 	}
-	key := r.who.Via + "\x00" + r.who.Name + "\x00" + r.Method + " " + r.URL.Path + "\x00" + name
+	if err := k.recalled.do(func() error { return k.recall(r.Context()) }); err != nil {
+		return "", err
+	}
+	key := digestText(r.who.Via + "\x00" + r.who.Name + "\x00" + r.Method + " " + r.URL.Path + "\x00" + name)
+	digest := digestText(string(bytes.TrimSpace(body)))
 	for {
-		e, first := k.enter(key, sha256.Sum256(bytes.TrimSpace(body)))
+		e, first := k.enter(key, digest)
 		if first {
-			run, err := start()
+			run, err := start(key + markSign + digest)
 			k.leave(key, e, run)
 			return run, err
 		}
@@ -64,18 +97,55 @@ func (k *keys) once(r *request, body []byte, start func() (string, error)) (stri
 	}
 }
 
+// markSign stands in a run's mark between the digests of the key and of the body.
+const markSign = "."
+
+func digestText(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:16])
+}
+
+// recall takes up the keys of the runs that an earlier host began, the oldest first.
+func (k *keys) recall(ctx context.Context) error {
+	q := task.RunQuery{Triggers: []task.Trigger{task.TriggerManual, task.TriggerRetry}, Since: k.now().Add(-keyTime), Limit: maxLimit}
+	var marked []task.Run
+	for more := true; more && len(marked) < maxKeys; {
+		page, err := k.runs(ctx, q)
+		if err != nil {
+			return fmt.Errorf("look for runs with a key: %w", err)
+		}
+		for _, run := range page.Items {
+			if run.Key != "" {
+				marked = append(marked, run)
+			}
+		}
+		q.Cursor, more = page.Next, page.Next != ""
+	}
+	slices.SortFunc(marked, func(x, y task.Run) int { return x.Queued.Compare(y.Queued) })
+	ended := make(chan struct{})
+	close(ended)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, run := range marked {
+		key, body, _ := strings.Cut(run.Key, markSign)
+		k.seen[key] = &keyed{body: body, at: run.Queued, done: ended, run: run.ID}
+		k.old = append(k.old, key)
+	}
+	return nil
+}
+
 // enter returns the entry of a key and whether it is new; nil when it belongs to another body.
-func (k *keys) enter(key string, digest [sha256.Size]byte) (*keyed, bool) {
+func (k *keys) enter(key, body string) (*keyed, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.forget()
 	if e, ok := k.seen[key]; ok {
-		if e.digest != digest {
+		if e.body != body {
 			return nil, false
 		}
 		return e, false
 	}
-	e := &keyed{digest: digest, at: k.now(), done: make(chan struct{})}
+	e := &keyed{body: body, at: k.now(), done: make(chan struct{})}
 	k.seen[key] = e
 	k.old = append(k.old, key)
 	return e, true

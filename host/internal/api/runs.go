@@ -161,7 +161,8 @@ func (a *API) startOnce(r *request, name string, c task.Command, body json.RawMe
 	if err != nil {
 		return nil, err
 	}
-	id, err := a.keys.once(r, body, func() (string, error) {
+	id, err := a.keys.once(r, body, func(mark string) (string, error) {
+		c.Key = mark
 		reply, err := a.Fleet.Command(r.Context(), name, c)
 		if err != nil {
 			return "", err
@@ -173,6 +174,11 @@ func (a *API) startOnce(r *request, name string, c task.Command, body json.RawMe
 	})
 	if err != nil {
 		return nil, err
+	}
+	if disk, ok := a.Library.(Durable); ok && r.Header.Get("Idempotency-Key") != "" { // the next host is to know it, too
+		if err := disk.Flush(r.Context()); err != nil {
+			return nil, err
+		}
 	}
 	return a.started(r, id, name, wait)
 }

@@ -116,6 +116,41 @@ func TestARunIsStartedOnceForAnIdempotencyKey(t *testing.T) {
 	}
 }
 
+func TestAKeyIsRememberedByTheNextHost(t *testing.T) {
+	t.Parallel()
+	l := apitest.Start(t, "")
+	const path = "/v1/tasks/quick/runs"
+	ask := func(a *api.API, path, key, body string, status int) (r admin.Run) {
+		t.Helper()
+		if w := (post{path, body, []string{"Idempotency-Key", key, "Content-Type", "application/json"}}).send(t, a.Handler(), apitest.Token, &r); w.Code != status {
+			t.Errorf("%s with the key %s: %d %s, want %d", path, key, w.Code, w.Body, status)
+		}
+		return r
+	}
+	ran := ask(l.API, path, "k1", `{"reason":"late"}`, 200)
+	retried := ask(l.API, "/v1/runs/"+ran.ID+"/retry", "k1", "", 200)
+	given := len(l.Fleet.Commands())
+
+	again := api.New(l.API.Config) // with nothing but what the store holds
+	if r := ask(again, path, "k1", `{"reason":"late"}`, 200); r.ID != ran.ID {
+		t.Errorf("the next host began run %s for the key of %s", r.ID, ran.ID)
+	}
+	if r := ask(again, "/v1/runs/"+ran.ID+"/retry", "k1", "", 200); r.ID != retried.ID {
+		t.Errorf("the next host began run %s for the key of %s", r.ID, retried.ID)
+	}
+	ask(again, path, "k1", `{"reason":"other"}`, 422)
+	if n := len(l.Fleet.Commands()); n != given {
+		t.Errorf("%d commands were given for keys that are known", n-given)
+	}
+	ask(again, path, "k2", `{"reason":"late"}`, 200)
+
+	next := l.API.Config
+	next.Now = func() time.Time { return apitest.Epoch.Add(25 * time.Hour) }
+	if r := ask(api.New(next), path, "k1", `{"reason":"other"}`, 200); r.ID == ran.ID {
+		t.Error("a key is remembered for longer than a day")
+	}
+}
+
 func TestManyRequestsWithOneKeyAreOneRun(t *testing.T) {
 	t.Parallel()
 	l := apitest.Start(t, "")

@@ -63,6 +63,27 @@ func TestWhatAHostKnowsOutlivesIt(t *testing.T) {
 	}
 }
 
+func TestTheNextHostKnowsWhichRequestItHasCarriedOut(t *testing.T) {
+	t.Parallel()
+	h := stage(t, actor("asked", "on_demand {}")+actor("held", "on_demand {}", `work = "10m"`))
+	body := admin.RunRequest{Input: json.RawMessage(`{"text":"once"}`)}
+	ended, err := h.StartRun(t.Context(), "asked", body, "order-4711", 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	live, err := h.StartRun(t.Context(), "held", body, "order-4711", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Kill()
+	h.Launch()
+	for _, before := range []admin.Run{ended, live} {
+		if again, err := h.StartRun(t.Context(), before.Task, body, "order-4711", 0); err != nil || again.ID != before.ID {
+			t.Errorf("the same request again is run %s, %v; want %s, which it was before the host died", again.ID, err, before.ID)
+		}
+	}
+}
+
 func TestAnInterruptedRunGoesOnInTheNextHost(t *testing.T) {
 	t.Parallel()
 	h := stage(t, actor("long", "on_demand {}", `work = "10m"`, `until = "drain"`, `cursor = true`))

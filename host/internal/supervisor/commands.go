@@ -273,7 +273,7 @@ func (st *state) acceptAsked(r *run, c task.Command, now time.Time) error {
 	if c.Input != nil {
 		r.Input = c.Input
 	}
-	r.Actor, r.Reason, r.policy, r.TraceParent = c.Actor, c.Reason, c.Overlap, c.TraceParent
+	r.Actor, r.Reason, r.policy, r.TraceParent, r.Key = c.Actor, c.Reason, c.Overlap, c.TraceParent, c.Key
 	if c.At.After(now) {
 		r.NotBefore, r.due, r.phase = c.At, c.At, waitDue
 		if r.policy == "" {

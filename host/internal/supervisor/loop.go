@@ -203,7 +203,7 @@ func (l *loop) carryOut(ctx context.Context, e effect) {
 // claimTime bounds the wait for a claim: a disk that takes nothing must not keep tasks from running.
 const claimTime = time.Second
 
-// claim makes durable that a slot is about to run, where that matters.
+// claim makes durable that a run is about to begin, where that matters.
 func (l *loop) claim(ctx context.Context, r *run) {
 	if !l.st.claims(r) {
 		return
@@ -211,7 +211,7 @@ func (l *loop) claim(ctx context.Context, r *run) {
 	ctx, cancel := context.WithTimeout(ctx, claimTime)
 	defer cancel()
 	if err := l.fleet.cfg.Journal.Flush(ctx); err != nil {
-		l.log.Warn("a slot runs without being written down first; a host that dies now may run it again", "task", l.name, "run", r.ID, "err", err)
+		l.log.Warn("a run begins without being written down first; a host that dies now may run it again", "task", l.name, "run", r.ID, "err", err)
 	}
 }
 

@@ -415,9 +415,11 @@ func (st *state) live() []*run {
 }
 
 // claims reports whether the run must be durable before its first attempt begins: a host that dies right then would
-// have its successor catch the slot up and so run it twice. Slots that are never caught up wait for nothing.
+// have its successor catch the slot up, or take the same request again for a new one, and so run it twice. Slots that are
+// never caught up wait for nothing.
 func (st *state) claims(r *run) bool {
-	return r.Trigger == task.TriggerSlot && st.def.Schedule.CatchUp.Policy != task.CatchUpNone && len(r.Attempts) <= 1
+	caughtUp := r.Trigger == task.TriggerSlot && st.def.Schedule.CatchUp.Policy != task.CatchUpNone
+	return (caughtUp || r.Key != "") && len(r.Attempts) <= 1
 }
 
 // save saves the run once for each decision, however often that asks for it.

@@ -28,6 +28,7 @@ type Command struct {
 	Verb        Verb
 	Actor       string
 	TraceParent string // W3C trace context of who asks, for the runs that come of it
+	Key         string // run, retry: tells this request from others, for the run that comes of it
 	Reason      string
 	Mode        StopMode      // stop, cancel, restart; "" is the verb's default: graceful, hard, graceful
 	Timeout     time.Duration // shortens the stage that Mode starts in; timeout: the new timeout from now

@@ -137,6 +137,7 @@ type Run struct {
 	Deadline     time.Time       `json:"deadline,omitzero"` // of the attempt's timeout
 	Timeline     []Moment        `json:"timeline,omitempty"`
 	TraceParent  string          `json:"traceparent,omitempty"` // W3C trace context of what brought the run about
+	Key          string          `json:"key,omitempty"`         // that tells the request for it from others; "" is none
 }
 
 // Attempt is one try within a run.

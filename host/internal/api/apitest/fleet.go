@@ -215,7 +215,7 @@ func (f *Fleet) newRun(d task.Definition, trigger task.Trigger, c task.Command) 
 	at := Epoch.Add(time.Duration(f.slots) * time.Millisecond)
 	return task.Run{
 		ID: task.NewID(at), Task: d.Name, Trigger: trigger, State: task.RunRunning, Queued: at, Started: at, Input: c.Input,
-		Actor: c.Actor, Reason: c.Reason, Generation: 1, Plugin: d.Plugin, Version: "1.4.0",
+		Actor: c.Actor, Reason: c.Reason, Key: c.Key, Generation: 1, Plugin: d.Plugin, Version: "1.4.0",
 		Attempts: []task.Attempt{{Number: 1, PID: 4711, Started: at}},
 		Timeline: []task.Moment{{At: at, What: "queued"}, {At: at, What: "running", Note: "attempt 1, process 4711"}},
 	}
