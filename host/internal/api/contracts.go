@@ -95,8 +95,8 @@ type Durable interface {
 
 // Logs reads the logs of tasks.
 type Logs interface {
-	// Page returns lines, oldest first.
-	Page(ctx context.Context, q LogQuery) ([]LogRecord, error)
+	// Page returns the oldest lines that q selects or, with Tail, the newest.
+	Page(ctx context.Context, q LogQuery) (LogPage, error)
 	// Follow yields the lines that q selects and goes on with what comes, until ctx ends. A
 	// zero record without an error is a sign of life.
 	Follow(ctx context.Context, q LogQuery) iter.Seq2[LogRecord, error]
@@ -111,7 +111,13 @@ type LogQuery struct {
 	Since time.Time
 	Tail  int    // only the last so many
 	After uint64 // only after this position
-	Limit int    // at most so many; 0 is no bound
+	Limit int    // lines of a page
+}
+
+// LogPage is a part of a log, oldest first.
+type LogPage struct {
+	Items []LogRecord
+	More  bool // there is more at once, after the last one
 }
 
 // LogRecord is one line with its place in the log.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"mime"
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -53,18 +54,18 @@ func (a *API) logs(r *request, name, run string) (any, error) {
 		return nil, err
 	}
 	media := logForm(r.Header.Get("Accept"), follow)
+	q.Limit = pageLogs
 	if media == "" { // a page
-		q.Limit = pageLogs
-		lines, err := a.Logs.Page(r.Context(), q)
+		page, err := a.Logs.Page(r.Context(), q)
 		if err != nil {
 			return nil, err
 		}
 		items, next := []admin.LogRecord{}, ""
-		for _, l := range lines {
+		for _, l := range page.Items {
 			items = append(items, logOf(name, l))
 		}
-		if len(lines) == pageLogs {
-			next = strconv.FormatUint(lines[pageLogs-1].Position, 10)
+		if page.More {
+			next = strconv.FormatUint(items[len(items)-1].Position, 10)
 		}
 		return paged(items, next), nil
 	}
@@ -88,21 +89,37 @@ func (a *API) logQuery(r *request, name, run string) (LogQuery, error) {
 	if q.Since, err = r.instant("since", a.Now()); err != nil {
 		return q, err
 	}
-	if text := r.q.Get("after"); text != "" {
-		if q.After, err = strconv.ParseUint(text, 10, 64); err != nil || q.After > math.MaxInt64 {
-			return q, refuse("query_invalid", "after=%q is no position", short(text)).with("send the position of the last line that you have")
-		}
-	} else if id := r.Header.Get("Last-Event-ID"); id != "" {
-		if q.After, err = strconv.ParseUint(id, 10, 64); err != nil || q.After > math.MaxInt64 {
-			return q, refuse("query_invalid", "Last-Event-ID %q is no position", short(id))
-		}
+	back := false
+	if q.After, back, err = placeInLog(r); err != nil {
+		return q, err
 	}
 	def := 0
 	if q.Since.IsZero() && q.After == 0 {
 		def = logTail
 	}
-	q.Tail, err = r.number("tail", def, logs.MaxTail)
+	if q.Tail, err = r.number("tail", def, logs.MaxTail); back {
+		q.Tail = 0
+	}
 	return q, err
+}
+
+// placeInLog is the line that the caller goes on after, and whether he has come back: then he wants all that he missed.
+// The line that he saw last stands before the one that he asked for at first: a browser that comes back sends both.
+func placeInLog(r *request) (after uint64, back bool, err error) {
+	what, text := "after", r.q.Get("after")
+	if cursor := r.q.Get("cursor"); cursor != "" {
+		what, text = "cursor", cursor
+	}
+	if id := r.Header.Get("Last-Event-ID"); id != "" {
+		what, text, back = "Last-Event-ID", id, true
+	}
+	if text == "" {
+		return 0, false, nil
+	}
+	if after, err = strconv.ParseUint(text, 10, 64); err != nil || after > math.MaxInt64 {
+		return 0, back, refuse("query_invalid", "%s=%q is no position", what, short(text)).with("send the position of the last line that you have")
+	}
+	return after, back, nil
 }
 
 // logForm is the media type of the lines, "" for a JSON page.
@@ -124,9 +141,9 @@ func logForm(accept string, follow bool) string {
 	return ""
 }
 
-// sendLogs writes what is there now and ends.
+// sendLogs writes what is there now, page by page, and ends.
 func (a *API) sendLogs(r *request, q LogQuery, media string) error {
-	lines, err := a.Logs.Page(r.Context(), q)
+	page, err := a.Logs.Page(r.Context(), q)
 	if err != nil {
 		return err
 	}
@@ -135,18 +152,33 @@ func (a *API) sendLogs(r *request, q LogQuery, media string) error {
 		return err
 	}
 	defer done()
+	for {
+		if sendPage(s, q.Task, media, page.Items) != nil || !page.More {
+			return nil
+		}
+		q.After, q.Tail = page.Items[len(page.Items)-1].Position, 0
+		if page, err = a.Logs.Page(r.Context(), q); r.Context().Err() != nil {
+			return nil
+		} else if err != nil {
+			a.Log.Warn("a log could not be sent to its end", "request", r.id, "task", q.Task, "err", err)
+			panic(http.ErrAbortHandler) // nobody is to take the part for the whole
+		}
+	}
+}
+
+// sendPage writes lines, many at a time.
+func sendPage(s *stream, name, media string, lines []LogRecord) error {
 	var part []byte
-	for i, l := range lines {
-		part = append(part, formatLog(media, q.Task, l)...)
-		if len(part) < logPart && i < len(lines)-1 {
+	for _, l := range lines {
+		if part = append(part, formatLog(media, name, l)...); len(part) < logPart {
 			continue
 		}
-		if s.write(part) != nil {
-			return nil
+		if err := s.write(part); err != nil {
+			return err
 		}
 		part = part[:0]
 	}
-	return nil
+	return s.write(part)
 }
 
 // followLogs writes what is there, then what comes. The stream has begun, so an error can only end it:

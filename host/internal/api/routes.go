@@ -37,7 +37,7 @@ var routes = []route{
 	{"GET", "/v1/tasks", Viewer, "state label.* plugin name degraded limit cursor", false, (*API).listTasks},
 	{"GET", "/v1/tasks/{task}", Viewer, "wait until", false, (*API).getTask},
 	{"GET", "/v1/tasks/{task}/state", Viewer, "", false, (*API).getState},
-	{"GET", "/v1/tasks/{task}/logs", Viewer, "follow tail since level grep run after", true, (*API).taskLogs},
+	{"GET", "/v1/tasks/{task}/logs", Viewer, "follow tail since level grep run after cursor", true, (*API).taskLogs},
 	{"GET", "/v1/tasks/{task}/schedule", Viewer, "from to limit", false, (*API).taskSchedule},
 	{"GET", "/v1/tasks/{task}/slots", Viewer, "since limit cursor", false, (*API).taskSlots},
 	{"GET", "/v1/tasks/{task}/runs", Viewer, "outcome trigger state since until limit cursor", false, (*API).taskRuns},
@@ -60,7 +60,7 @@ var routes = []route{
 	{"GET", "/v1/runs", Viewer, "task label.* outcome trigger state since until limit cursor", false, (*API).listRuns},
 	{"GET", "/v1/runs/{run}", Viewer, "wait until", false, (*API).getRun},
 	{"PATCH", "/v1/runs/{run}", Operator, "", false, (*API).patchRun},
-	{"GET", "/v1/runs/{run}/logs", Viewer, "follow tail since level grep after", true, (*API).runLogs},
+	{"GET", "/v1/runs/{run}/logs", Viewer, "follow tail since level grep after cursor", true, (*API).runLogs},
 	{"POST", "/v1/runs/{run}/cancel", Operator, "wait", false, (*API).cancelRun},
 	{"POST", "/v1/runs/{run}/retry", Operator, "wait", false, (*API).retryRun},
 

@@ -221,6 +221,80 @@ func TestLogsAreFollowedWithoutALossOrARepeat(t *testing.T) {
 	}
 }
 
+func TestWhoComesBackToALogGetsAllThatHeMissed(t *testing.T) {
+	t.Parallel()
+	l := apitest.Start(t, "")
+	for n := range 6 {
+		l.Logs.Add("info", fmt.Sprint("line ", n+1))
+	}
+	for query, want := range map[string]string{"": "4 5 6", "tail=1": "4 5 6", "after=1": "4 5 6"} { // as a browser asks again
+		res, err := askQuietly(t, l, route{"GET", "/v1/tasks/quick/logs?" + query}, func(r *http.Request) {
+			withToken(r)
+			r.Header.Set("Accept", "text/event-stream")
+			r.Header.Set("Last-Event-ID", "3")
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		var got []string
+		for line := range strings.Lines(string(text)) {
+			if id, ok := strings.CutPrefix(strings.TrimSpace(line), "id: "); ok {
+				got = append(got, id)
+			}
+		}
+		if err != nil || strings.Join(got, " ") != want {
+			t.Errorf("%q after line 3: lines %v, %v; want %s", query, got, err, want)
+		}
+	}
+	res, p := ask(t, l, route{"GET", "/v1/tasks/quick/logs"}, func(r *http.Request) {
+		withToken(r)
+		r.Header.Set("Last-Event-ID", "x")
+	})
+	if res.StatusCode != 400 || p.Code != "query_invalid" {
+		t.Errorf("a place that is none: %d %+v", res.StatusCode, p)
+	}
+}
+
+func TestALogIsReadToItsEnd(t *testing.T) {
+	t.Parallel()
+	l := apitest.Start(t, "")
+	const all = 2500
+	for range all {
+		l.Logs.Add("info", "status 200")
+	}
+	last := uint64(0)
+	for r, err := range client(t, l).Logs(t.Context(), admin.LogQuery{Task: "quick", Since: time.Hour}) {
+		if err != nil || r.Position != last+1 {
+			t.Fatalf("after line %d comes %d, %v", last, r.Position, err)
+		}
+		last = r.Position
+	}
+	if last != all {
+		t.Errorf("the lines end with %d of %d", last, all)
+	}
+	read := 0
+	for cursor := "since=1h"; cursor != ""; { // the same in pages
+		res, err := askQuietly(t, l, route{"GET", "/v1/tasks/quick/logs?" + cursor}, withToken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var page admin.List[admin.LogRecord]
+		err = json.NewDecoder(res.Body).Decode(&page)
+		res.Body.Close()
+		if err != nil || len(page.Items) == 0 {
+			t.Fatalf("a page of %d lines, %v", len(page.Items), err)
+		}
+		if read, cursor = read+len(page.Items), ""; page.Next() != "" {
+			cursor = "since=1h&cursor=" + page.Next()
+		}
+	}
+	if read != all {
+		t.Errorf("the pages hold %d of %d lines", read, all)
+	}
+}
+
 func TestLogsComeInTheFormThatIsAccepted(t *testing.T) {
 	t.Parallel()
 	l := apitest.Start(t, "")

@@ -70,11 +70,11 @@ func (f fleetView) Groups(ctx context.Context) ([]api.Group, error) {
 
 type logView struct{ *logs.Logs }
 
-func (l logView) Page(ctx context.Context, q api.LogQuery) ([]api.LogRecord, error) {
+func (l logView) Page(ctx context.Context, q api.LogQuery) (api.LogPage, error) {
 	page, err := l.Logs.Page(ctx, logQuery(q))
-	out := make([]api.LogRecord, 0, len(page.Items))
+	out := api.LogPage{Items: make([]api.LogRecord, 0, len(page.Items)), More: page.More}
 	for _, r := range page.Items {
-		out = append(out, logRecord(r))
+		out.Items = append(out.Items, logRecord(r))
 	}
 	return out, err
 }

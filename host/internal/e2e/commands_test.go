@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -156,6 +157,27 @@ func TestEveryCommandAnswersPeopleAndPrograms(t *testing.T) {
 		t.Errorf("the host exited %d", code)
 	}
 	plain(6, "status")
+}
+
+func TestALogIsShownWhole(t *testing.T) {
+	t.Parallel()
+	const lines = 1500
+	h := admintest.Start(t, admintest.Options{Plugins: []string{"plugins/exec"}, HCL: fmt.Sprintf(`
+task "count" {
+  plugin = "exec"
+  on_demand {}
+  config {
+    command = ["seq", "%d"]
+  }
+}
+`, lines)})
+	run(t, h, "count", admin.RunRequest{})
+	for _, args := range [][]string{{"logs", "count", "-since", "1h"}, {"logs", "count", "-since", "1h", "-grep", "^[0-9]+$"}} {
+		stdout, stderr, code := terminal(t, h.Dir, args...)
+		if n := strings.Count(stdout, " INFO  "); code != 0 || n < lines {
+			t.Errorf("%v shows %d lines and exits %d, want %d: %s", args, n, code, lines, stderr)
+		}
+	}
 }
 
 func TestLogsAndEventsCanBeFollowed(t *testing.T) {

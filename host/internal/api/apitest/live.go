@@ -327,12 +327,13 @@ func (l *Logs) after(pos uint64) ([]api.LogRecord, <-chan struct{}) {
 }
 
 // Page returns the lines.
-func (l *Logs) Page(_ context.Context, q api.LogQuery) ([]api.LogRecord, error) {
+func (l *Logs) Page(_ context.Context, q api.LogQuery) (api.LogPage, error) {
 	lines, _ := l.after(q.After)
-	if q.Tail > 0 && len(lines) > q.Tail {
-		lines = lines[len(lines)-q.Tail:]
+	if q.Tail > 0 {
+		return api.LogPage{Items: lines[max(len(lines)-q.Tail, 0):]}, nil
 	}
-	return lines, nil
+	n := min(len(lines), q.Limit)
+	return api.LogPage{Items: lines[:n], More: n < len(lines)}, nil
 }
 
 // Follow yields the lines and those to come.
