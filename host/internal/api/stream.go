@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"time"
 )
@@ -19,6 +20,11 @@ func (a *API) openStream(r *request, media string) (s *stream, done func(), err 
 	done, err = a.place(r.who)
 	if err != nil {
 		return nil, nil, err
+	}
+	if r.Method == http.MethodHead { // the header is all that he wants; the connection is for his next request
+		over, cancel := context.WithCancel(r.Context())
+		cancel()
+		r.Request = r.WithContext(over)
 	}
 	r.w.Header().Set("Content-Type", media)
 	r.w.Header().Set("X-Accel-Buffering", "no")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/taskhost/taskhost/host/admin"
+	"github.com/taskhost/taskhost/host/internal/api"
 	"github.com/taskhost/taskhost/host/internal/api/apitest"
 	"github.com/taskhost/taskhost/host/internal/task"
 )
@@ -324,6 +326,24 @@ func TestLogsComeInTheFormThatIsAccepted(t *testing.T) {
 		if err != nil || !strings.HasPrefix(string(body), want) {
 			t.Errorf("Accept %q: %q, %v; want it to begin with %q", accept, body, err, want)
 		}
+	}
+}
+
+func TestTheHeaderOfAStreamIsAnAnswerOfItsOwn(t *testing.T) {
+	t.Parallel()
+	l := apitest.Start(t, "", func(c *api.Config) { c.MaxStreams = 1 })
+	l.Logs.Add("info", "status 200")
+	for _, path := range []string{"/v1/events", "/v1/tasks/quick/logs?follow=true", "/v1/tasks/quick/logs"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		req := httptest.NewRequestWithContext(ctx, "HEAD", "http://127.0.0.1"+path, nil)
+		withToken(req)
+		req.Header.Set("Accept", "text/event-stream")
+		w := httptest.NewRecorder()
+		l.API.Handler().ServeHTTP(w, req)
+		if w.Code != 200 || w.Header().Get("Content-Type") != "text/event-stream" || ctx.Err() != nil {
+			t.Errorf("HEAD %s: %d %s, %v", path, w.Code, w.Header().Get("Content-Type"), ctx.Err())
+		}
+		cancel()
 	}
 }
 
