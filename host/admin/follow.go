@@ -18,22 +18,24 @@ const (
 func (c *Client) Follow(ctx context.Context, q EventQuery, lost func(error)) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		pause := followFirst
-		for first := true; ; first = false {
+		reached := q.After > 0 // the host, or it was before
+		for {
 			var broke error
-			for e, err := range c.Events(ctx, q) {
+			for e, err := range c.events(ctx, q, func(seq uint64) { q.After = seq }) {
 				if err != nil {
 					broke = err
 					break
 				}
 				q.After, pause = e.Seq, followFirst
-				if !yield(e, nil) {
+				if reached = true; !yield(e, nil) {
 					return
 				}
 			}
 			if ctx.Err() != nil {
 				return
 			}
-			if broke != nil && (first && q.After == 0 || refused(broke)) {
+			reached = reached || broke == nil || errors.Is(broke, errBroke)
+			if broke != nil && (!reached || refused(broke)) {
 				yield(Event{}, broke)
 				return
 			}

@@ -68,6 +68,42 @@ func TestWhoFollowsGoesOnAfterTheLastEvent(t *testing.T) {
 	}
 }
 
+func TestWhoFollowedBeforeTheFirstEventMissesNone(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, r.Header.Get("Last-Event-ID"))
+		w.Header().Set("Content-Type", "text/event-stream")
+		if len(asked) == 1 { // the host dies in silence
+			fmt.Fprint(w, "id: 7\n\n: ping\n\n")
+			http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}
+		fmt.Fprint(w, "id: 8\nevent: run\ndata: {\"seq\":8,\"topic\":\"run\",\"at\":\"2026-11-28T04:00:00Z\"}\n\n")
+	}))
+	defer server.Close()
+	c, err := New(strings.TrimPrefix(server.URL, "http://"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	lost := 0
+	for e, err := range c.Follow(t.Context(), EventQuery{Topic: "run"}, func(error) { lost++ }) {
+		if err != nil || e.Seq != 8 {
+			t.Fatalf("%+v, %v", e, err)
+		}
+		break
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.Equal(asked, []string{"", "7"}) || lost != 1 {
+		t.Errorf("asked after %q, told %d times; want after the place where the stream began, and once", asked, lost)
+	}
+}
+
 func TestWhoWantsOnlyWhatIsKnownDoesNotAskAgain(t *testing.T) {
 	t.Parallel()
 	h := &ends{}

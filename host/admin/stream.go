@@ -91,6 +91,11 @@ type EventQuery struct {
 
 // Events yields events as they happen until ctx, an error or the host ends it.
 func (c *Client) Events(ctx context.Context, q EventQuery) iter.Seq2[Event, error] {
+	return c.events(ctx, q, func(uint64) {})
+}
+
+// events tells here, too, where the stream stands before its first event.
+func (c *Client) events(ctx context.Context, q EventQuery, here func(seq uint64)) iter.Seq2[Event, error] {
 	r := call{method: http.MethodGet, path: path("events"), query: url.Values{}, header: map[string]string{"Accept": "text/event-stream"}}
 	set(r.query, "topic", q.Topic)
 	set(r.query, "task", q.Task)
@@ -111,11 +116,20 @@ func (c *Client) Events(ctx context.Context, q EventQuery) iter.Seq2[Event, erro
 		}
 		defer res.Body.Close()
 		lines := scanner(res.Body)
+		place := uint64(0) // of the part that is being read, as long as it is no event
 		for lines.Scan() {
+			if id, ok := strings.CutPrefix(lines.Text(), "id: "); ok {
+				place, _ = strconv.ParseUint(id, 10, 64) // what is no number is no place
+			}
+			if lines.Text() == "" && place > 0 {
+				here(place)
+				place = 0
+			}
 			data, ok := strings.CutPrefix(lines.Text(), "data: ")
 			if !ok {
 				continue
 			}
+			place = 0
 			var e Event
 			if err := json.Unmarshal([]byte(data), &e); err != nil {
 				yield(Event{}, fmt.Errorf("read an event: %w", err))
@@ -142,5 +156,8 @@ func ended(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil || errors.Is(err, io.EOF) {
 		return nil
 	}
-	return fmt.Errorf("the stream broke: %w", err)
+	return fmt.Errorf("%w: %w", errBroke, err)
 }
+
+// errBroke says that a stream was open, and is so no longer.
+var errBroke = errors.New("the stream broke")

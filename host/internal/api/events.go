@@ -34,6 +34,12 @@ func (a *API) events(r *request) (any, error) {
 		return nil, err
 	}
 	defer done()
+	if !from.replay && from.since.IsZero() {
+		from.last, from.replay = a.Replay.LastEvent(), true
+		if s.write(placeFrame(from.last)) != nil {
+			return streamed{}, nil
+		}
+	}
 	for { // a reader that was cut begins anew
 		reader := a.Feed.Subscribe(wanted, eventBuffer)
 		err = a.replay(s, &from, func(e task.Event) bool { return wanted(e) && seen(e) })

@@ -37,3 +37,7 @@ func frameOf(e task.Event) []byte {
 	}
 	return fmt.Appendf(nil, "id: %d\nevent: %s\ndata: %s\n\n", e.Seq, e.Topic, data)
 }
+
+// placeFrame tells a caller where the stream stands before its first event, so that he can go on from there when it
+// breaks. It is no event: browsers keep the id and show nothing.
+func placeFrame(seq uint64) []byte { return fmt.Appendf(nil, "id: %d\n\n", seq) }

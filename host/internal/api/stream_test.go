@@ -55,6 +55,28 @@ func TestEventsGoOnWhereTheCallerLeftOff(t *testing.T) {
 	}
 }
 
+func TestAStreamOfEventsSaysAtOnceWhereItStands(t *testing.T) {
+	t.Parallel()
+	l := apitest.Start(t, "")
+	res, err := askQuietly(t, l, route{"GET", "/v1/events?task=slow"}, withToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	in := bufio.NewReader(res.Body)
+	place, err := in.ReadString('\n')
+	end, endErr := in.ReadString('\n')
+	if want := fmt.Sprintf("id: %d\n", l.Store.LastEvent()); err != nil || endErr != nil || place != want || end != "\n" {
+		t.Fatalf("it begins with %q and %q, %v %v; want %q alone", place, end, err, endErr, want)
+	}
+	if _, err := client(t, l).Pause(t.Context(), "slow", admin.Pause{}); err != nil {
+		t.Fatal(err)
+	}
+	if first, err := in.ReadString('\n'); err != nil || first != fmt.Sprintf("id: %d\n", l.Store.LastEvent()) {
+		t.Errorf("the first event begins with %q, %v", first, err)
+	}
+}
+
 func TestEventsBeginAtATime(t *testing.T) {
 	t.Parallel()
 	l := apitest.Start(t, "")
