@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -226,8 +227,8 @@ func (d *door) handle(row route, w http.ResponseWriter, req *http.Request) {
 		value, err = d.answer(row, r)
 	}
 	if err != nil {
-		if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {
-			err = cause
+		if _, decided := errors.AsType[*refusal](err); !decided && ctx.Err() != nil {
+			err = context.Cause(ctx)
 		}
 		d.refuse(r, err)
 		return

@@ -1,17 +1,22 @@
 package api_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/taskhost/taskhost/host/admin"
+	"github.com/taskhost/taskhost/host/internal/api"
 	"github.com/taskhost/taskhost/host/internal/api/apitest"
 )
 
@@ -51,6 +56,29 @@ func TestAHostWithoutProgressIsNotAlive(t *testing.T) {
 	l.Host.Unready.Store(&why)
 	if res, _ = ask(t, l, route{"GET", "/healthz"}, nil); res.StatusCode != 200 {
 		t.Errorf("a host that is only not ready answers healthz with %d, want 200", res.StatusCode)
+	}
+}
+
+func TestWhoDoesNotWaitForTheAnswerIsNoFailureOfTheHost(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	l := apitest.Start(t, "", func(c *api.Config) { c.Log = hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Info}) })
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, path := range []string{"/v1/tasks/stubborn/runs?wait=1m", "/v1/tasks/stubborn/stop?wait=1m"} {
+		req := httptest.NewRequestWithContext(gone, "POST", "http://127.0.0.1"+path, nil)
+		withToken(req)
+		w := httptest.NewRecorder()
+		l.API.Handler().ServeHTTP(w, req)
+		if w.Code != 499 || !strings.Contains(w.Body.String(), `"caller_gone"`) {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+		if r := newest(t, l); r.Status != 499 || r.Code != "caller_gone" {
+			t.Errorf("%s stands in the audit log with %d %s", path, r.Status, r.Code)
+		}
+	}
+	if log.Len() > 0 {
+		t.Errorf("the log says %s", log.String())
 	}
 }
 

@@ -68,6 +68,7 @@ var Codes = []Code{
 	{"limit", http.StatusUnprocessableEntity, "a value, a key or their number is over its bound", "delete some, or send less"},
 	{task.CodeQueueFull, http.StatusTooManyRequests, "the queue is full", "try again after the seconds of Retry-After"},
 	{"busy", http.StatusTooManyRequests, "too many requests or streams go on", "try again after the seconds of Retry-After"},
+	{codeCallerGone, statusCallerGone, "the caller did not wait for the answer; it stands in the audit log and the metrics alone", "what was asked for goes on"},
 	{"internal", http.StatusInternalServerError, "the host made a mistake", "look into the host's log for the request id, and report it"},
 	{task.CodeMethodFailed, http.StatusBadGateway, "the method returned an error", "see the task's log"},
 	{"stalled", http.StatusServiceUnavailable, "the host makes no progress", "see its log; end it hard and start it anew if it stays so"},
@@ -76,6 +77,13 @@ var Codes = []Code{
 	{task.CodeShutdown, http.StatusServiceUnavailable, "the host is shutting down", "wait until it is back"},
 	{task.CodeDeadline, http.StatusGatewayTimeout, "the answer did not come in time", "allow more time with timeout, or see the task's log"},
 }
+
+// Who closes the connection before he has his answer is no failure of the host. Nobody reads the status, which is the one
+// that proxies have for it.
+const (
+	codeCallerGone   = "caller_gone"
+	statusCallerGone = 499
+)
 
 // codeOf is the row of a code; of one that is not listed, a conflict: the supervisor refuses for
 // reasons of its own.
@@ -132,6 +140,8 @@ func (a *API) problem(r *request, err error) (*admin.Problem, *refusal) {
 			known = refuse(task.CodeShutdown, "the host is shutting down")
 		} else if errors.Is(err, context.DeadlineExceeded) {
 			known = refuse(task.CodeDeadline, "the answer did not come in time")
+		} else if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+			known = refuse(codeCallerGone, "the caller did not wait for the answer")
 		} else {
 			a.Log.Error("request failed", "request", r.id, "method", r.Method, "path", r.URL.Path, "err", err)
 			known = refuse("internal", "the host could not answer; its log says why under request %s", r.id)
