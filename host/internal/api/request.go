@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -214,7 +215,7 @@ func decode(data []byte, into any) error {
 		if where == "" {
 			where = "body"
 		}
-		bad.fields = []admin.FieldError{{Path: where, Detail: fmt.Sprintf("a %s stands where %s belongs", wrongType.Value, kindOf(wrongType.Type))}}
+		bad.fields = []admin.FieldError{{Path: where, Detail: fmt.Sprintf("%s stands where %s belongs", given(wrongType.Value), kindOf(wrongType.Type))}}
 		return bad
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
@@ -229,6 +230,12 @@ func decode(data []byte, into any) error {
 	}
 	bad.detail = "the body is wrong: " + strings.TrimPrefix(err.Error(), "json: ")
 	return bad
+}
+
+// given is what stands in a body, in the words of kindOf.
+func given(value string) string {
+	kind, _, _ := strings.Cut(value, " ") // a number stands behind its kind
+	return cmp.Or(map[string]string{"string": "a text", "bool": "true or false", "object": "an object", "array": "a list"}[kind], "a number")
 }
 
 func kindOf(t reflect.Type) string {
