@@ -15,6 +15,7 @@ import (
 	"net/textproto"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // How a connection to a mail server is protected.
@@ -158,8 +159,12 @@ func (e *email) compose(m Message) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	header := func(name, value string) { fmt.Fprintf(&out, "%s: %s\r\n", name, value) }
-	header("From", e.of.From)
-	header("To", strings.Join(e.of.To, ", "))
+	header("From", inHeader(e.of.From))
+	to := make([]string, len(e.of.To))
+	for i, one := range e.of.To {
+		to[i] = inHeader(one)
+	}
+	header("To", strings.Join(to, ", "))
 	header("Subject", mime.QEncoding.Encode("utf-8", oneLine(subject)))
 	header("Date", m.At.Format(time.RFC1123Z))
 	header("Message-ID", "<"+m.ID+"@"+hostPart(m.Host)+">")
@@ -176,6 +181,15 @@ func (e *email) compose(m Message) ([]byte, error) {
 		return nil, err
 	}
 	return out.Bytes(), nil
+}
+
+// inHeader is an address as it may stand in a header, where everything is ASCII: a name that is not is encoded.
+func inHeader(text string) string {
+	a, err := mail.ParseAddress(text)
+	if err != nil || !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return text
+	}
+	return a.String()
 }
 
 func oneLine(text string) string {

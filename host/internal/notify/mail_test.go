@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http/httptest"
+	"net/mail"
 	"strings"
 	"sync"
 	"testing"
@@ -164,6 +165,31 @@ func TestAnEmailArrivesOverTLS(t *testing.T) {
 			t.Errorf("%s: by TLS %v, to %v: %s", how, server.safe, server.to, server.text)
 		}
 		server.mu.Unlock()
+	}
+}
+
+func TestTheHeaderOfAnEmailIsASCII(t *testing.T) {
+	t.Parallel()
+	server := startMailServer(t)
+	e := emailTo(server.Addr().String())
+	e.From, e.To = "Nachtwächter <night@example.org>", []string{"Zoë <zoe@example.org>", "ops@example.org"}
+	if err := mustSender(t, Notifier{Email: e}).send(t.Context(), Sample("ops", epoch), 1); err != nil {
+		t.Fatal(err)
+	}
+	server.mu.Lock()
+	defer server.mu.Unlock()
+	head, _, _ := strings.Cut(server.text, "\r\n\r\n")
+	if i := strings.IndexFunc(head, func(r rune) bool { return r > 0x7f }); i >= 0 {
+		t.Errorf("it says %q", head[i:])
+	}
+	m, err := mail.ReadMessage(strings.NewReader(server.text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := m.Header.AddressList("From")
+	to, toErr := m.Header.AddressList("To")
+	if err != nil || toErr != nil || from[0].Name != "Nachtwächter" || len(to) != 2 || to[0].Name != "Zoë" || to[1].Address != "ops@example.org" {
+		t.Errorf("it is from %v to %v, %v %v", from, to, err, toErr)
 	}
 }
 
