@@ -11,19 +11,20 @@ import (
 	"github.com/taskhost/taskhost/sdk/schema"
 )
 
-// normalize lets -word mean --word, everywhere before "--"; single letters stay what they are. A
-// duration that follows -wait belongs to it, although -wait may also stand alone.
-func normalize(args []string) []string {
+// normalize lets -word mean --word, everywhere before "--" but where it is the value of a flag; single letters stay what
+// they are. A duration that follows -wait belongs to it, although -wait may also stand alone.
+func normalize(root *cobra.Command, args []string) []string {
 	if word, ok := typed(args); ok {
-		before := normalize(args[1 : len(args)-1])
+		before := normalize(root, args[1:len(args)-1])
 		return append(append([]string{args[0]}, before...), twoDashes(word))
 	}
 	var out []string
-	for i := 0; i < len(args); i++ {
+	for c, i := root, 0; i < len(args); i++ {
 		arg := args[i]
 		if arg == "--" {
 			return append(out, args[i:]...)
 		}
+		c = below(c, arg)
 		arg = twoDashes(arg)
 		if arg == "--wait" && i+1 < len(args) {
 			if _, err := schema.ParseDuration(args[i+1]); err == nil {
@@ -31,9 +32,34 @@ func normalize(args []string) []string {
 				arg += "=" + args[i]
 			}
 		}
-		out = append(out, arg)
+		if out = append(out, arg); takesNext(c, arg) && i+1 < len(args) {
+			i++
+			out = append(out, args[i])
+		}
 	}
 	return out
+}
+
+// below is the command that a word names, c itself when it names none.
+func below(c *cobra.Command, word string) *cobra.Command {
+	for _, sub := range c.Commands() {
+		if sub.Name() == word || sub.HasAlias(word) {
+			return sub
+		}
+	}
+	return c
+}
+
+// takesNext reports whether the word is a flag of the command whose value is the word after it.
+func takesNext(c *cobra.Command, word string) bool {
+	c.InheritedFlags() // are among its flags from then on
+	var f *pflag.Flag
+	if name, long := strings.CutPrefix(word, "--"); long {
+		f = c.Flags().Lookup(name)
+	} else if len(word) == 2 && word[0] == '-' {
+		f = c.Flags().ShorthandLookup(word[1:])
+	}
+	return f != nil && f.NoOptDefVal == ""
 }
 
 // typed is the word that a person has begun to type, when a shell asks how it may go on.

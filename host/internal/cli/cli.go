@@ -88,7 +88,7 @@ func Run(ctx context.Context, args []string, t Terminal, c Commands) int {
 	a := &app{Terminal: t, commands: c, out: sureWriter{Writer: t.Out}}
 	a.Out = &a.out
 	root := a.root()
-	root.SetArgs(normalize(args))
+	root.SetArgs(normalize(root, args))
 	root.SetIn(t.In)
 	root.SetOut(a.Out)
 	if word, ok := typed(args); ok && strings.HasPrefix(word, "-") && !strings.HasPrefix(word, "--") {

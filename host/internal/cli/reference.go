@@ -104,7 +104,7 @@ func Check(args []string) error {
 	root := (&app{Terminal: OSTerminal()}).root()
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
-	c, rest, err := root.Find(normalize(args))
+	c, rest, err := root.Find(normalize(root, args))
 	if err != nil {
 		return err
 	}

@@ -139,9 +139,12 @@ func TestSingleDashWordsAreFlags(t *testing.T) {
 		"task run x -wait=5s -n 3":    "task run x --wait=5s -n 3",
 		"task run x --wait 1d -input": "task run x --wait=1d --input",
 		"logs x - -1 -- -json":        "logs x - -1 -- -json",
+		"logs x -grep -error -json":   "logs x --grep -error --json",
+		"-addr -x logs -n -x -quiet":  "--addr -x logs -n -x --quiet",
+		"task ls -json -label -a=b":   "task ls --json --label -a=b",
 		"__complete task -mo":         "__complete task --mo",
 	} {
-		if got := strings.Join(normalize(strings.Fields(in)), " "); got != want {
+		if got := strings.Join(normalize((&app{}).root(), strings.Fields(in)), " "); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
