@@ -126,6 +126,7 @@ type poster struct {
 	flags postFlags
 	end   time.Time
 
+	lines                       int // that were read
 	posted, duplicates, refused int
 	first                       *admin.Problem // of the refusals
 }
@@ -138,38 +139,47 @@ type postedLine struct {
 
 func (p *poster) run(ctx context.Context) error {
 	in := bufio.NewReaderSize(p.a.In, 64<<10)
-	for number, more := 0, true; more; {
-		var batch []line
-		for size := 0; len(batch) < batchLines && size < batchBytes; {
-			text, err := readLine(in)
-			if errors.Is(err, io.EOF) {
-				more = false
-				break
-			}
-			if number++; err != nil {
-				return fmt.Errorf("read line %d: %w", number, err)
-			}
-			if len(text) == 0 {
-				continue
-			}
-			if !json.Valid(text) || !utf8.Valid(text) {
-				p.refuse(number, admin.BatchItem{Status: 400, Error: &admin.Problem{
-					Status: 400, Code: "body_invalid", Detail: "the line is no JSON", Remedy: "write one JSON value a line",
-				}})
-				continue
-			}
-			l := line{number, admin.NewMessage{Key: p.flags.key, Value: text}}
-			if p.flags.id != "" {
-				l.ID = p.flags.id + "-" + strconv.Itoa(number)
-			}
-			batch, size = append(batch, l), size+len(text)
+	for {
+		batch, err := p.read(in)
+		if failed := p.send(ctx, batch); failed != nil { // what comes before a line that cannot be read is posted
+			err = failed
 		}
-		if err := p.send(ctx, batch); err != nil {
+		if errors.Is(err, io.EOF) {
+			return p.finish()
+		}
+		if err != nil {
 			p.a.say("%s", p.summary())
 			return err
 		}
 	}
-	return p.finish()
+}
+
+// read is the next batch of lines; with io.EOF it is the last.
+func (p *poster) read(in *bufio.Reader) (batch []line, err error) {
+	for size := 0; len(batch) < batchLines && size < batchBytes; {
+		text, err := readLine(in)
+		if errors.Is(err, io.EOF) {
+			return batch, err
+		}
+		if p.lines++; err != nil {
+			return batch, fmt.Errorf("read line %d: %w", p.lines, err)
+		}
+		if len(text) == 0 {
+			continue
+		}
+		if !json.Valid(text) || !utf8.Valid(text) {
+			p.refuse(p.lines, admin.BatchItem{Status: 400, Error: &admin.Problem{
+				Status: 400, Code: "body_invalid", Detail: "the line is no JSON", Remedy: "write one JSON value a line",
+			}})
+			continue
+		}
+		l := line{p.lines, admin.NewMessage{Key: p.flags.key, Value: text}}
+		if p.flags.id != "" {
+			l.ID = p.flags.id + "-" + strconv.Itoa(p.lines)
+		}
+		batch, size = append(batch, l), size+len(text)
+	}
+	return batch, nil
 }
 
 // readLine is the next line without the space around it; one that is too long is an error.
