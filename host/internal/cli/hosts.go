@@ -39,7 +39,11 @@ func (a *app) showHost(h admin.Host, addr string) {
 	for _, r := range h.Health.Reasons {
 		a.fact("degraded", r.Text)
 	}
-	a.fact("process", strconv.Itoa(h.PID)+"  since "+a.clock(h.Started))
+	process := "since " + a.clock(h.Started)
+	if h.PID > 0 { // it is not told to a token for a part of the host
+		process = strconv.Itoa(h.PID) + "  " + process
+	}
+	a.fact("process", process)
 	a.fact("generation", strings.TrimSpace(fmt.Sprintf("%d  %.12s", h.Generation, h.Digest)))
 	a.fact("config", strings.Join(h.Config, " "))
 	a.fact("data", h.DataDir)
