@@ -578,6 +578,34 @@ func TestGroupRateSpacesStarts(t *testing.T) {
 	})
 }
 
+func TestATaskThatFailsWhileItWaitsForAGroupHoldsNoPlaceInIt(t *testing.T) {
+	bubble(t, func(t *testing.T, h *host) {
+		h.engine.behave = func(def *task.Definition) behaviour {
+			b := good()
+			b.work = 10 * time.Second
+			if def.Name == "broken" {
+				b.launch, b.launchErr = 5*time.Second, &task.LaunchError{Kind: task.LaunchNotPlugin, Detail: "no plugin"}
+			}
+			return b
+		}
+		well, broken := named(onDemandTask(), "well"), named(onDemandTask(), "broken")
+		well.Groups, broken.Groups = []string{"g"}, []string{"g"}
+		broken.Process = task.ProcessTask // so that it is launched while its run waits
+		h.apply([]task.Group{{Name: "g", Max: 1}}, well, broken)
+		h.must("well", task.Command{Verb: task.VerbRun})
+		h.must("broken", task.Command{Verb: task.VerbRun})
+		h.pass(20 * time.Second)
+		h.must("well", task.Command{Verb: task.VerbRun})
+		h.pass(20 * time.Second)
+		if n := h.journal.count("well", task.OutcomeSucceeded); n != 2 {
+			t.Errorf("%d runs of the other task got through, want 2", n)
+		}
+		if n := h.journal.count("broken", task.OutcomeFailed); n != 1 {
+			t.Errorf("the run of the broken task has not ended: %+v", h.journal.status("broken").Running)
+		}
+	})
+}
+
 func TestAfterRunStartsOneRunForEach(t *testing.T) {
 	bubble(t, func(t *testing.T, h *host) {
 		source, report := named(onDemandTask(), "check.www"), named(onDemandTask(), "report")

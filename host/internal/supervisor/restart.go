@@ -119,14 +119,15 @@ func launchClass(err error) task.ErrorClass {
 	return task.ErrorLaunch
 }
 
-// fail gives the task up until something is changed.
+// fail gives the task up until something is changed. A run that waits for its groups ends with it: let through, it would
+// hold a place that others need, and never begin.
 func (st *state) fail(code string, err error, now time.Time) {
 	st.failed = &task.Reason{Code: code, Text: err.Error()}
 	st.restartAt, st.backoff = time.Time{}, nil
 	st.tell("task", "failed", "", err.Error(), now)
 	st.dirty = true
 	for _, r := range append([]*run(nil), st.runs...) {
-		if r.phase == waitProcess {
+		if r.phase == waitProcess || r.phase == waitGroup {
 			st.failAttempt(r, err, now)
 		}
 	}
