@@ -140,11 +140,7 @@ func (st *state) fail(code string, err error, now time.Time) {
 
 // failAttempt ends an attempt that got no process.
 func (st *state) failAttempt(r *run, err error, now time.Time) {
-	number := 1
-	if n := len(r.Attempts); n > 0 {
-		number = r.Attempts[n-1].Number + 1
-	}
-	r.Attempts = append(r.Attempts, task.Attempt{Number: number, Started: now})
+	r.addAttempt(0, now)
 	r.began = now
 	st.attemptEnded(r, judgeLaunch(err), 0, now)
 }

@@ -152,14 +152,7 @@ func (st *state) begin(r *run, p *process, now time.Time) {
 	r.why, r.Stop = whyNone, nil
 	p.phase, p.run = procBusy, r
 	p.info.Run, p.info.State = r.ID, p.phase.text()
-	number := 1
-	if n := len(r.Attempts); n > 0 {
-		number = r.Attempts[n-1].Number + 1
-	}
-	if len(r.Attempts) >= maxAttempts {
-		r.Attempts = slices.Clone(r.Attempts[1:])
-	}
-	r.Attempts = append(r.Attempts, task.Attempt{Number: number, PID: p.info.PID, Started: now})
+	number := r.addAttempt(p.info.PID, now)
 	r.Version, r.Digest, r.Plugin = p.info.Version, p.info.Digest, st.def.Plugin
 	r.Deadline = time.Time{}
 	if st.def.Timeout > 0 && st.def.Consume == nil { // a consumer's is that of one message
@@ -183,6 +176,19 @@ func (st *state) begin(r *run, p *process, now time.Time) {
 	st.do(startRunEffect{p})
 	st.save(r)
 	st.dirty = true
+}
+
+// addAttempt begins one more attempt and returns its number.
+func (r *run) addAttempt(pid int, now time.Time) int {
+	number := 1
+	if n := len(r.Attempts); n > 0 {
+		number = r.Attempts[n-1].Number + 1
+	}
+	if len(r.Attempts) >= maxAttempts {
+		r.Attempts = slices.Clone(r.Attempts[1:])
+	}
+	r.Attempts = append(r.Attempts, task.Attempt{Number: number, PID: pid, Started: now})
+	return number
 }
 
 // entered: author code has begun.
@@ -324,9 +330,12 @@ func (st *state) slotAfter(r *run) time.Time {
 	return st.plan.Next(r.Slot)
 }
 
-// failedAttempts counts the tries so far; those that were interrupted are none.
+// failedAttempts counts the tries so far; those that were interrupted are none, as far as the run remembers them.
 func (r *run) failedAttempts() int {
 	n := 0
+	if len(r.Attempts) > 0 {
+		n = r.Attempts[0].Number - 1
+	}
 	for _, a := range r.Attempts {
 		if a.Outcome != task.OutcomeInterrupted {
 			n++

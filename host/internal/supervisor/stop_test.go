@@ -409,6 +409,31 @@ func TestTheResultOfTheLastAttemptIsKeptWhateverItsOutcome(t *testing.T) {
 	}
 }
 
+func TestMoreAttemptsThanARunRemembersEnd(t *testing.T) {
+	t.Parallel()
+	d := onDemandTask()
+	d.Retry = task.Retry{Attempts: maxAttempts + 50, Backoff: time.Second, MaxBackoff: time.Second}
+	fates := map[string]func(b *behaviour){
+		"run":    func(b *behaviour) { b.status = task.StatusFailed },
+		"launch": func(b *behaviour) { b.launchErr = &task.LaunchError{Kind: task.LaunchTimeout} },
+	}
+	for name, fate := range fates {
+		s := newSim(t, d)
+		s.behave = func() behaviour {
+			b := good()
+			fate(&b)
+			return b
+		}
+		s.boot(task.Memory{})
+		id := s.must(task.Command{Verb: task.VerbRun}).Runs[0].ID
+		s.advance(time.Hour)
+		r := s.runs[id]
+		if n := len(r.Attempts); n != maxAttempts || r.Attempts[n-1].Number != d.Retry.Attempts || r.State != task.RunEnded {
+			t.Errorf("%s fails: it is %s after attempt %d and remembers %d", name, r.State, r.Attempts[n-1].Number, n)
+		}
+	}
+}
+
 func TestARetryAfterTheNextSlotIsDropped(t *testing.T) {
 	t.Parallel()
 	d := periodicTask()
