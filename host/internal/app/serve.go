@@ -207,7 +207,8 @@ func (h *host) run(ctx context.Context) error {
 	signals := h.watchSignals()
 	defer signals.close()
 	if err := h.launcher.Sweep(ctx); err != nil {
-		return fmt.Errorf("end what an earlier host left: %w", err)
+		// A launch looks again: the task that it belongs to does not start beside it, and no other has to do with it.
+		h.log.Error("something that an earlier host left does not end", "err", err)
 	}
 	apiCtx, endAPI := context.WithCancel(context.WithoutCancel(ctx))
 	defer endAPI()

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/taskhost/taskhost/host/admin"
 	"github.com/taskhost/taskhost/host/admintest"
 )
 
@@ -120,5 +121,28 @@ task "only_one" {
 	}
 	if strings.Contains(string(text), "double") {
 		t.Errorf("two processes ran the task at a time:\n%s", text)
+	}
+}
+
+func TestWhatAnEarlierHostLeftAndDoesNotEndKeepsNoOtherTaskFromStarting(t *testing.T) {
+	t.Parallel()
+	h := stage(t, actor("well", "continuous {}")+actor("held", "continuous {}"))
+	for _, name := range []string{"well", "held"} {
+		h.UntilState(name, "running")
+	}
+	h.Stop()
+	// As when a process hangs in the kernel, but at once: a lock that cannot be had.
+	lock := filepath.Join(h.DataDir, "run", "held", "0.lock")
+	if err := os.RemoveAll(lock); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(lock, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h.Launch()
+	h.UntilState("well", "running")
+	untilTask(h, "held", "does not start", func(t admin.Task) bool { return t.State == "backoff" })
+	if !strings.Contains(h.Output(), "does not end") {
+		t.Errorf("nothing is said of it:\n%s", h.Output())
 	}
 }
