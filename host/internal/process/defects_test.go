@@ -218,3 +218,16 @@ func TestCloseEndsEverything(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestCloseLeavesWhatDoesNotEnd(t *testing.T) {
+	s := newStand(t, "good", "")
+	p := s.up()
+	p.killers.Add(1) // its end is not seen before this is done, as if the kernel did not let go of it
+	s.l.bound = 50 * time.Millisecond
+	s.l.Close()
+	if closed(p.done) {
+		t.Error("it has ended")
+	}
+	p.killers.Done()
+	awaitDone(t, p, 5*time.Second)
+}

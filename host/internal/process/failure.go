@@ -25,7 +25,7 @@ var (
 
 const (
 	settle   = 200 * time.Millisecond // for a process that has closed stdout to end by itself
-	killWait = 5 * time.Second        // for a killed process to be gone, before a failed launch returns
+	killWait = 5 * time.Second        // for a killed process to be gone, before a failed launch or the end of the launcher returns
 )
 
 // fail ends a process that could not be brought to serve and says why.

@@ -48,6 +48,7 @@ type Launcher struct {
 	slots  *slots
 	ooms   *oomWatch
 	groups *cgroups
+	bound  time.Duration // of the wait for what Close has killed
 
 	mu       sync.Mutex
 	live     map[*Process]bool // started, or about to be
@@ -77,6 +78,7 @@ func New(cfg Config) *Launcher {
 		slots:  &slots{dir: cfg.RunDir, tasks: map[string]*taskSlots{}},
 		ooms:   watchOOM(),
 		groups: openCgroups(cfg.Cgroup, cfg.Log),
+		bound:  killWait,
 		live:   map[*Process]bool{},
 		stop:   make(chan struct{}),
 	}
@@ -138,7 +140,8 @@ func (l *Launcher) Sweep(ctx context.Context) error {
 }
 
 // Close kills every process that still lives, waits for them, and ends the Launcher.
-// Launches fail from then on.
+// Launches fail from then on. What does not end (it hangs in the kernel) is left after a while: the lock that it holds
+// tells the next host.
 func (l *Launcher) Close() {
 	l.mu.Lock()
 	if l.closed {
@@ -161,8 +164,14 @@ func (l *Launcher) Close() {
 	for _, p := range live {
 		p.Kill()
 	}
+	limit, cancel := context.WithTimeout(context.Background(), l.bound)
+	defer cancel()
 	for _, p := range live {
-		<-p.done
+		select {
+		case <-p.done:
+		case <-limit.Done():
+			l.cfg.Log.Error("a process was killed and does not end", "task", p.spec.Task, "pid", p.child.pid)
+		}
 	}
 	l.reaping.Wait()
 }

@@ -21,6 +21,7 @@ const (
 	storeTime   = 30 * time.Second
 	startTime   = 30 * time.Second // for a definition that does not bound its start
 	enteredTime = 250 * time.Millisecond
+	endTime     = 5 * time.Second // for what was killed at the end of the host to be gone
 )
 
 // Plugins finds the verified copy of a plugin's binary. Implemented by catalog.
@@ -94,8 +95,8 @@ func (r *Runner) Run(ctx context.Context) error {
 	return nil
 }
 
-// Shutdown kills every process that still lives and waits until nothing of them is left.
-// Launches after it do nothing. It may be called again.
+// Shutdown kills every process that still lives and waits until nothing of them is left, but not for ever: one that
+// hangs in the kernel must not hold the host. Launches after it do nothing. It may be called again.
 func (r *Runner) Shutdown() {
 	r.mu.Lock()
 	r.closed = true
@@ -110,7 +111,14 @@ func (r *Runner) Shutdown() {
 	// What the plugins have committed may still become durable, but not for ever.
 	giveUp := time.AfterFunc(closeTime, r.end)
 	defer giveUp.Stop()
-	r.all.Wait()
+	gone := make(chan struct{})
+	go func() {
+		r.all.Wait()
+		close(gone)
+	}()
+	if !within(gone, endTime) {
+		r.cfg.Log.Error("the host ends without the end of processes that it has killed")
+	}
 	r.end()
 }
 

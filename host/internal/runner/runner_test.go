@@ -772,3 +772,23 @@ func TestShutdownEndsEverything(t *testing.T) {
 		h.quiet()
 	})
 }
+
+func TestAProcessThatSurvivesItsKillDoesNotHoldTheEndOfTheHost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		h := newHouse(t, Config{}, hosttest.Plugin{Run: func(context.Context, *hosttest.Run) task.RunResult {
+			<-release // whatever is done to it
+			return task.RunResult{Status: task.StatusSucceeded}
+		}})
+		h.up(1)
+		h.StartRun(1, start("r1"))
+		next[task.RunEntered](h)
+		began := time.Now()
+		h.Shutdown()
+		if took := time.Since(began); took > endTime {
+			t.Errorf("the end of the host took %s", took)
+		}
+		close(release)
+	})
+}
