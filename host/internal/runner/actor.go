@@ -146,13 +146,19 @@ func (a *actor) start() (task.Process, error) {
 	return p, nil
 }
 
+// turnTime is how long a launch may keep others from theirs. Turns keep launches from taking the processors from each
+// other; one that takes longer waits for something itself, as a plugin does that hangs before its handshake.
+const turnTime = 2 * time.Second
+
 // launchInTurn launches the process when its turn has come. One that waits for a debugger waits in nobody's way.
 func (a *actor) launchInTurn() (began time.Time, p task.Process, err error) {
 	if !a.def.Debug {
 		if !a.r.gate.enter(a.starting, a.ticket) {
 			return began, nil, a.stopped(nil)
 		}
-		defer a.r.gate.leave()
+		leave := sync.OnceFunc(a.r.gate.leave)
+		defer leave()
+		defer time.AfterFunc(turnTime, leave).Stop()
 	}
 	began = time.Now()
 	p, err = a.launch()

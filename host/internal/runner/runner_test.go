@@ -273,6 +273,36 @@ func TestAPluginThatOpensSlowlyDoesNotHoldUpOtherLaunches(t *testing.T) {
 	})
 }
 
+func TestAPluginThatHangsBeforeItsHandshakeDoesNotHoldUpOtherLaunches(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, Config{MaxLaunches: 2}, hosttest.Plugin{})
+		h.launcher.Plugin = func(spec task.LaunchSpec) hosttest.Plugin {
+			if spec.Task == "hangs" {
+				return hosttest.Plugin{LaunchTime: time.Hour}
+			}
+			return hosttest.Plugin{LaunchTime: time.Millisecond}
+		}
+		defer h.Shutdown()
+		hangs := definition()
+		hangs.Name = "hangs"
+		for id := task.ProcessID(1); id <= 4; id++ {
+			h.Launch(id, hangs)
+		}
+		synctest.Wait()
+		began := time.Now()
+		for id := task.ProcessID(5); id <= 8; id++ {
+			h.Launch(id, definition())
+		}
+		for range 4 {
+			next[task.ProcessReady](h)
+		}
+		if d := time.Since(began); d > 3*turnTime {
+			t.Errorf("took %s", d)
+		}
+	})
+}
+
 // untilStopped returns what a run does: it goes on until it is drained or cancelled.
 func untilStopped(ctx context.Context, r *hosttest.Run) task.RunResult {
 	select {
