@@ -36,6 +36,9 @@ func (st *state) rehearse(e asked, now time.Time) {
 
 // obey carries out a command. It fails with a *task.Error.
 func (st *state) obey(c task.Command, now time.Time) error {
+	if err := st.leaving(c.Verb); err != nil {
+		return err
+	}
 	switch c.Verb {
 	case task.VerbStart:
 		return st.start(c, now)
@@ -61,6 +64,15 @@ func (st *state) obey(c task.Command, now time.Time) error {
 		return st.reset(c, now)
 	}
 	return &task.Error{Code: task.CodeInvalid, Detail: fmt.Sprintf("there is no verb %q", c.Verb)}
+}
+
+// leaving refuses what would keep a task from going that is no longer declared, or that goes on under another name. It
+// may be made to go sooner.
+func (st *state) leaving(v task.Verb) error {
+	if st.closing != closingRemove || v == task.VerbStop || v == task.VerbCancel || v == task.VerbTimeout {
+		return nil
+	}
+	return &task.Error{Code: task.CodeTaskUnknown, Detail: fmt.Sprintf("task %q is no longer declared", st.def.Name)}
 }
 
 // changed marks that the command was not a no-op.
@@ -246,8 +258,6 @@ func (st *state) mayRun() error {
 	switch {
 	case st.closing == closingShutdown || st.draining:
 		return st.shuttingDown()
-	case st.closing == closingRemove:
-		return &task.Error{Code: task.CodeTaskUnknown, Detail: fmt.Sprintf("task %q is no longer declared", st.def.Name)}
 	case st.def.Mode == task.Continuous:
 		return &task.Error{Code: task.CodeNotPeriodic, Detail: fmt.Sprintf("task %q is continuous: it has one run that is kept going", st.def.Name), Remedy: "use restart for a new one"}
 	case !st.on:

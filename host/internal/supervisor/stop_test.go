@@ -312,6 +312,36 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestNoVerbKeepsATaskThatIsNoLongerDeclared(t *testing.T) {
+	t.Parallel()
+	for _, verb := range []task.Verb{task.VerbStart, task.VerbRestart, task.VerbReset, task.VerbResume, task.VerbRun, task.VerbStop, task.VerbCancel} {
+		d := periodicTask()
+		d.Schedule.RunOnStart = true
+		s := newSim(t, d)
+		s.behave = stubborn
+		s.boot(task.Memory{})
+		s.must(task.Command{Verb: task.VerbPause})
+		s.advance(15 * time.Second)
+		if verb != task.VerbRestart {
+			s.must(task.Command{Verb: task.VerbStop})
+		}
+		s.event(retired{})
+		_, err := s.ask(task.Command{Verb: verb, CatchUp: true})
+		if refused := err != nil; refused == (verb == task.VerbStop || verb == task.VerbCancel) {
+			t.Errorf("%s: %v", verb, err)
+		}
+		s.advance(time.Minute)
+		if !s.done {
+			t.Errorf("%s: it is still there, and %s", verb, s.st.word)
+		}
+		for _, r := range s.runs {
+			if r.State != task.RunEnded {
+				t.Errorf("%s: run %s is left %s", verb, r.ID, r.State)
+			}
+		}
+	}
+}
+
 func TestVerbsAreIdempotent(t *testing.T) {
 	t.Parallel()
 	for _, c := range []task.Command{{Verb: task.VerbStop}, {Verb: task.VerbStart}, {Verb: task.VerbPause, Reason: "move"}, {Verb: task.VerbResume}, {Verb: task.VerbReset}} {
