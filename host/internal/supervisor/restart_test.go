@@ -479,3 +479,21 @@ func TestATypeThatCallsReadyIsNotReadyBefore(t *testing.T) {
 		}
 	}
 }
+
+func TestATaskIsReadyAgainInTheProcessOfTheRunBefore(t *testing.T) {
+	t.Parallel()
+	d := continuousTask()
+	d.Continuous.Restart.Policy, d.Continuous.Restart.Backoff = task.RestartAlways, 10*time.Second
+	s := newSim(t, d)
+	s.behave = working(3 * time.Second)
+	s.boot(task.Memory{})
+	s.advance(5 * time.Second)
+	if s.status().Ready {
+		t.Error("it is ready while it waits")
+	}
+	s.must(task.Command{Verb: task.VerbStart})
+	s.advance(time.Second)
+	if !s.status().Ready || !s.facts.Ready || s.launched != 1 {
+		t.Errorf("ready %t, as a fact %t, in process %d", s.status().Ready, s.facts.Ready, s.launched)
+	}
+}

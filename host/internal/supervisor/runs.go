@@ -170,6 +170,9 @@ func (st *state) begin(r *run, p *process, now time.Time) {
 		Actor:        r.Actor,
 		TraceParent:  r.TraceParent,
 	}
+	if !st.expectsReady() {
+		st.setReady(true) // also in the process of a run before
+	}
 	if st.claims(r) {
 		st.save(r) // first: see loop.claim
 	}
