@@ -189,7 +189,7 @@ func (st *state) turnOn(now time.Time) {
 
 // runOnStart gives a periodic task that asks for it a run right away.
 func (st *state) runOnStart(now time.Time) {
-	if st.plan == nil || !st.def.Schedule.RunOnStart || len(st.runs) > 0 || st.paused() != nil {
+	if st.plan == nil || !st.def.Schedule.RunOnStart || st.engaged() || st.paused() != nil {
 		return
 	}
 	r := st.newRun(task.TriggerStart, now)

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/taskhost/taskhost/host/internal/task"
@@ -19,7 +20,12 @@ func (st *state) slotHeld() bool {
 	if !st.fixedDelay() {
 		return false
 	}
-	return len(st.runs) > 0 || !st.mayStart() || st.paused() != nil
+	return st.engaged() || !st.mayStart() || st.paused() != nil
+}
+
+// engaged reports whether the task has a run other than those that somebody asked for at a later time.
+func (st *state) engaged() bool {
+	return slices.ContainsFunc(st.runs, func(r *run) bool { return r.phase != waitDue || r.Trigger == task.TriggerSlot })
 }
 
 // refreshNextSlot follows a change of the high-water mark, the schedule or the last end.
@@ -28,7 +34,7 @@ func (st *state) refreshNextSlot() {
 	switch {
 	case st.plan == nil || !st.on || st.closing == closingRemove:
 	case st.fixedDelay():
-		if len(st.runs) == 0 {
+		if !st.engaged() {
 			next = st.plan.NextAfter(latest(st.lastEnd, st.startedAt))
 		}
 	default:

@@ -209,6 +209,24 @@ func TestAfterIsAFixedDelayFromTheEnd(t *testing.T) {
 	}
 }
 
+func TestARunThatIsAskedForLaterHoldsUpNothing(t *testing.T) {
+	t.Parallel()
+	d := periodicTask()
+	d.Schedule.Every, d.Schedule.HasOffset = 0, false
+	d.Schedule.HasAfter, d.Schedule.After, d.Schedule.RunOnStart = true, 10*time.Second, true
+	s := newSim(t, d)
+	s.boot(task.Memory{Interrupted: []task.Run{{ID: "tonight", Trigger: task.TriggerManual, State: task.RunQueued, NotBefore: epoch.Add(12 * time.Hour)}}})
+	s.must(task.Command{Verb: task.VerbRun, At: s.now.Add(45 * time.Second)})
+	s.advance(time.Minute)
+	want := []string{
+		"start succeeded return", "slot succeeded return", "slot succeeded return", "slot succeeded return", "slot succeeded return",
+		"manual succeeded return", "slot succeeded return",
+	}
+	if diff := cmp.Diff(want, s.outcomes()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestRunOnStart(t *testing.T) {
 	t.Parallel()
 	d := periodicTask()
