@@ -96,6 +96,7 @@ func (st *state) fitAlarms() {
 	a.late.fit(limits.Late)
 	a.silent = a.silent && limits.NoSuccess > 0
 	a.looped = a.looped && st.def.Mode == task.Continuous
+	st.crashLoop = st.crashLoop && st.def.Mode == task.Continuous
 	if st.def.Consume == nil {
 		a.dead = 0
 		a.outside = slices.DeleteFunc(slices.Clone(a.outside), func(r task.Reason) bool { return r.Code == task.ReasonDeadLetters })

@@ -340,6 +340,25 @@ func TestACrashLoopOfAnEarlierHostEndsWithAStop(t *testing.T) {
 }
 
 // TestAStreakIsOnFromItsLimitUntilAsManyWereWell checks streak against the history that it has no room for.
+func TestACrashLoopEndsWithTheModeThatHasOne(t *testing.T) {
+	t.Parallel()
+	s := newSim(t, continuousTask())
+	s.behave = func() behaviour {
+		b := good()
+		b.work, b.crashes = 100*time.Millisecond, true
+		return b
+	}
+	s.boot(task.Memory{})
+	s.advance(2 * time.Minute)
+	s.behave = good
+	d := periodicTask()
+	s.event(defined{definition{def: &d, gen: 2, plan: compile(t, &d)}})
+	s.advance(time.Minute)
+	if st := s.status(); !st.Health.OK || st.Last.Outcome != task.OutcomeSucceeded {
+		t.Errorf("it is %+v after %+v", st.Health, st.Last)
+	}
+}
+
 func TestAStreakIsOnFromItsLimitUntilAsManyWereWell(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
