@@ -274,6 +274,28 @@ func TestRestartMakesANewProcessAndKeepsTheSchedule(t *testing.T) {
 	}
 }
 
+func TestARestartBringsUpATaskWhoseRunFailsInItsDrain(t *testing.T) {
+	t.Parallel()
+	for _, policy := range []task.RestartPolicy{task.RestartOnFailure, task.RestartAlways, task.RestartNever} {
+		d := continuousTask()
+		d.Continuous.Restart.Policy = policy
+		s := newSim(t, d)
+		s.behave = func() behaviour {
+			b := good()
+			b.work, b.crashes, b.onDrain = 10*time.Second, true, -1
+			return b
+		}
+		s.boot(task.Memory{})
+		s.advance(8 * time.Second)
+		s.must(task.Command{Verb: task.VerbRestart})
+		s.behave = working(time.Hour)
+		s.advance(5 * time.Second)
+		if s.st.word != task.Running || s.launched != 2 {
+			t.Errorf("%s: it is %s after %v", policy, s.st.word, s.outcomes())
+		}
+	}
+}
+
 func TestDependenciesHoldTheFirstStartOnly(t *testing.T) {
 	t.Parallel()
 	s := newSim(t, continuousTask())

@@ -355,12 +355,11 @@ func (st *state) finishClosing(now time.Time) {
 		return
 	}
 	st.closing = closingNone
-	st.completed, st.restartAt, st.launchFails = false, time.Time{}, 0
+	st.completed, st.failed, st.restartAt, st.launchFails = false, nil, time.Time{}, 0 // however the run before ended
 	st.launchErr, st.launchAt = nil, time.Time{}
 	if st.next != nil {
 		next := *st.next
 		st.next = nil
-		st.failed = nil
 		st.adopt(next, now)
 	}
 	st.refreshNextSlot()
