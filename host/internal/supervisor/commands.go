@@ -499,7 +499,7 @@ func (e booted) apply(st *state, now time.Time) {
 	m := e.memory
 	st.overrides, st.hostPause, st.draining, st.unmet = m.Overrides, e.hostPause, e.draining, e.unmet
 	st.open = len(e.unmet) == 0
-	st.lastSlot, st.lastEnd, st.startedAt = latest(m.LastSlot, time.Time{}), m.LastEnd, now
+	st.lastSlot, st.lastEnd, st.startedAt = latest(m.LastSlot, time.Time{}), earliest(m.LastEnd, now), now
 	st.lastSuccess, st.lastSuccessSlot = m.LastSuccess, m.LastSuccessSlot
 	st.failures, st.last = m.Failures, m.Last
 	st.recallAlarms(m, now)

@@ -151,7 +151,7 @@ func (overslept) apply(st *state, now time.Time) {
 
 // apply moves every deadline that counts elapsed time along with the clock. Slots stay
 // where they are: they are wall clock times, and the high-water mark keeps them from
-// coming twice.
+// coming twice. A fixed delay is none: it counts from no end that lies ahead.
 func (e stepped) apply(st *state, now time.Time) {
 	if e.by > 0 {
 		st.late = task.MissedClock
@@ -181,6 +181,9 @@ func (e stepped) apply(st *state, now time.Time) {
 			shift(&stop.KillAt)
 			r.Stop = &stop
 		}
+	}
+	if st.fixedDelay() {
+		st.lastEnd, st.startedAt = earliest(st.lastEnd, now), earliest(st.startedAt, now)
 	}
 	st.refreshNextSlot()
 	st.dirty = true

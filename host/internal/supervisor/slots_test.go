@@ -145,6 +145,31 @@ func TestAClockThatIsSetBackFiresNoSlotTwice(t *testing.T) {
 	}
 }
 
+func TestAFixedDelayIsNoLongerForAClockThatIsSetBack(t *testing.T) {
+	t.Parallel()
+	d := periodicTask()
+	d.Schedule.Every, d.Schedule.HasOffset = 0, false
+	d.Schedule.HasAfter, d.Schedule.After = true, 10*time.Second
+	lives := map[string]func(s *sim){
+		"while it runs": func(s *sim) {
+			s.boot(task.Memory{})
+			s.advance(15 * time.Second)
+			s.step(-time.Hour)
+		},
+		"before its first run": func(s *sim) { s.boot(task.Memory{}).step(-time.Hour) },
+		"while it is down":     func(s *sim) { s.boot(task.Memory{LastEnd: epoch.Add(time.Hour)}) },
+	}
+	for name, live := range lives {
+		s := newSim(t, d)
+		live(s)
+		before := len(s.outcomes())
+		s.advance(12 * time.Second)
+		if n := len(s.outcomes()) - before; n != 1 {
+			t.Errorf("%s: %d runs after a delay, want 1", name, n)
+		}
+	}
+}
+
 func TestAClockStepMovesDeadlinesAlong(t *testing.T) {
 	t.Parallel()
 	d := onDemandTask()
