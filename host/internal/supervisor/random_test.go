@@ -207,7 +207,7 @@ func randomLife(t *rapid.T) {
 				d.Env = map[string]string{"A": rapid.StringMatching("[a-z]").Draw(t, "env")}
 				s.event(defined{definition{def: &d, gen: 2, plan: s.st.plan}})
 			case 3:
-				s.extendSomething(t)
+				s.extendSomething(seconds(t, "by", 1, 30))
 			}
 		}
 	}
@@ -215,10 +215,10 @@ func randomLife(t *rapid.T) {
 	s.endLife(t)
 }
 
-func (s *sim) extendSomething(t *rapid.T) {
+func (s *sim) extendSomething(by time.Duration) {
 	for _, p := range s.procs {
 		if p.run != "" {
-			s.deliverExtension(p, seconds(t, "by", 1, 30))
+			s.deliverExtension(p, by)
 			return
 		}
 	}

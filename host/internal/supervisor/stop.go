@@ -98,7 +98,7 @@ func (st *state) enterStage(r *run, stage task.Stage, s stop, now time.Time) {
 // ladder is the task's, shortened by what is left until the host's own end.
 func (st *state) ladder(now time.Time) task.Ladder {
 	ladder := st.def.Stop
-	if st.closing != closingShutdown || st.shutdownBy.IsZero() {
+	if st.shutdownBy.IsZero() {
 		return ladder
 	}
 	left := max(0, st.shutdownBy.Sub(now)-task.KillBound)
@@ -118,6 +118,17 @@ func (st *state) shortenStage(r *run, deadline time.Time) bool {
 	r.Stop, st.dirty = &info, true
 	st.save(r)
 	return true
+}
+
+// leaveTime ends the stage of a stop that began before the host's own end early enough for the stages that follow.
+func (st *state) leaveTime(r *run, now time.Time) {
+	end := st.shutdownBy.Add(-task.KillBound)
+	switch r.Stop.Stage {
+	case task.StageDrain:
+		st.shortenStage(r, end.Add(-st.ladder(now).Cancel))
+	case task.StageCancel:
+		st.shortenStage(r, end)
+	}
 }
 
 // stopOverdue moves a run on whose stage has used up its time.
@@ -249,7 +260,7 @@ func (st *state) extendRun(r *run, by time.Duration, now time.Time) bool {
 			return true
 		}
 		cancel, until := st.ladder(now).Cancel, r.Stop.Deadline.Add(by)
-		if until.After(st.drainBy(r)) || st.closing == closingShutdown && until.Add(cancel+task.KillBound).After(st.shutdownBy) {
+		if until.After(st.drainBy(r)) || !st.shutdownBy.IsZero() && until.Add(cancel+task.KillBound).After(st.shutdownBy) {
 			return false
 		}
 		info := *r.Stop
@@ -287,6 +298,9 @@ func (e shutdown) apply(st *state, now time.Time) {
 	st.shutdownBy = e.by
 	st.draining = true
 	st.stopAll(stop{stage: task.StageDrain, why: whyStop, actor: hostActor, reason: "the host shuts down"}, now)
+	for _, r := range st.live() {
+		st.leaveTime(r, now)
+	}
 	if st.closing == closingShutdown {
 		st.keepWaiting("the host ended", now)
 	}

@@ -217,6 +217,32 @@ func TestADrainThatIsExtendedInALoopEnds(t *testing.T) {
 	}
 }
 
+func TestAStopThatHasBegunIsCancelledBeforeTheHostEnds(t *testing.T) {
+	t.Parallel()
+	begin := map[string]func(s *sim){
+		"stop":    func(s *sim) { s.must(task.Command{Verb: task.VerbStop}) },
+		"removal": func(s *sim) { s.event(retired{}) },
+	}
+	for name, stop := range begin {
+		s := newSim(t, continuousTask())
+		s.behave = func() behaviour {
+			b := stubborn()
+			b.onCancel = time.Second
+			return b
+		}
+		s.boot(task.Memory{})
+		s.advance(time.Second)
+		stop(s)
+		s.extendSomething(30 * time.Minute)
+		s.advance(time.Second)
+		s.event(shutdown{by: s.now.Add(s.st.def.Stop.Total())})
+		s.advance(s.st.def.Stop.Total() - task.KillBound)
+		if diff := cmp.Diff([]string{"start interrupted cancel"}, s.outcomes()); diff != "" || !s.done {
+			t.Error(name, diff)
+		}
+	}
+}
+
 func TestAnInterruptedRunGoesOnAtTheNextStart(t *testing.T) {
 	t.Parallel()
 	tests := map[task.OnInterrupt]struct {
