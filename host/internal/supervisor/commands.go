@@ -14,6 +14,7 @@ func (e asked) apply(st *state, now time.Time) {
 		st.rehearse(e, now)
 		return
 	}
+	st.elapse(now)
 	st.reply = &reply{to: e.to}
 	st.reply.answer.err = st.obey(e.command, now)
 }
@@ -518,8 +519,7 @@ func (e booted) apply(st *state, now time.Time) {
 	st.late = task.MissedDowntime
 	st.refreshNextSlot()
 	if st.on {
-		st.expire(now)
-		st.dueSlots(now)
+		st.elapse(now)
 		st.runOnStart(now)
 	}
 }

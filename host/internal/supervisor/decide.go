@@ -101,6 +101,13 @@ func (st *state) settle(now time.Time) {
 	}
 }
 
+// elapse deals with what was due before an event that changes what is due: a loop that wakes a moment late hears of the
+// event first.
+func (st *state) elapse(now time.Time) {
+	st.expire(now)
+	st.dueSlots(now)
+}
+
 // forgetEffects begins a decision: those of the one before have been carried out.
 func (st *state) forgetEffects() {
 	for _, e := range st.out {

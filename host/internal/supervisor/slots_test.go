@@ -186,6 +186,36 @@ func TestAClockStepMovesDeadlinesAlong(t *testing.T) {
 	}
 }
 
+func TestASlotThatIsDueWhenItsTaskChangesIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	changes := map[string]func(s *sim){
+		"another jitter": func(s *sim) {
+			d := *s.st.def
+			d.Schedule.Jitter = time.Second
+			s.event(defined{definition{def: &d, gen: 2, plan: compile(t, &d)}})
+		},
+		"disabled": func(s *sim) {
+			d := *s.st.def
+			d.Enabled = false
+			s.event(defined{definition{def: &d, gen: 2, plan: s.st.plan}})
+		},
+		"removed": func(s *sim) { s.event(retired{}) },
+		"stopped": func(s *sim) { s.must(task.Command{Verb: task.VerbStop}) },
+	}
+	for name, change := range changes {
+		s := newSim(t, periodicTask())
+		s.boot(task.Memory{})
+		s.advance(5 * time.Second)
+		slot := s.st.nextSlot
+		s.now = slot.Add(time.Millisecond) // the loop hears of the change before it looks at the clock
+		change(s)
+		s.advance(5 * time.Second)
+		if n := s.covered()[slot]; n != 1 {
+			t.Errorf("%s: the slot stands in %d places, want 1", name, n)
+		}
+	}
+}
+
 func TestDowntimeIsCaughtUpAsThePolicySays(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

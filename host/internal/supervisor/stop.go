@@ -323,6 +323,7 @@ func (e retired) apply(st *state, now time.Time) {
 	if st.closing == closingShutdown {
 		return
 	}
+	st.elapse(now)
 	st.closing, st.next, st.heir = closingRemove, nil, e.to
 	reason := "the task is no longer declared"
 	if e.to != "" {
@@ -348,6 +349,7 @@ func (e defined) apply(st *state, now time.Time) {
 	if st.closing == closingShutdown {
 		return
 	}
+	st.elapse(now)
 	next := e.definition
 	if st.closing == closingNone && Compare(st.def, next.def) != Restarted {
 		st.adopt(next, now)
