@@ -169,7 +169,10 @@ func randomLife(t *rapid.T) {
 		if s.done {
 			break
 		}
-		switch rapid.IntRange(0, 16).Draw(t, "step") {
+		if rapid.IntRange(0, 7).Draw(t, "late") == 0 {
+			s.wakeLate(time.Duration(rapid.IntRange(1, 900).Draw(t, "late ms")) * time.Millisecond)
+		}
+		switch rapid.IntRange(0, 17).Draw(t, "step") {
 		case 0, 1, 2, 3, 4:
 			s.advance(time.Duration(rapid.IntRange(0, 40_000).Draw(t, "ms")) * time.Millisecond)
 		case 5:
@@ -209,6 +212,21 @@ func randomLife(t *rapid.T) {
 			case 3:
 				s.extendSomething(seconds(t, "by", 1, 30))
 			}
+		case 17:
+			switch rapid.IntRange(0, 5).Draw(t, "rare") {
+			case 0:
+				s.event(retired{to: rapid.SampledFrom([]string{"", "heir"}).Draw(t, "heir")})
+			case 1:
+				s.event(shutdown{by: s.now.Add(s.st.def.Stop.Total())})
+			case 2:
+				s.event(escalated{mode: rapid.SampledFrom([]task.StopMode{task.Hard, task.Kill}).Draw(t, "hurry")})
+			case 3:
+				s.event(overslept{})
+			case 4, 5:
+				d := *s.st.def
+				d.Config.Digest = rapid.StringMatching("[a-z]").Draw(t, "binary")
+				s.event(defined{definition{def: &d, gen: 3, plan: s.st.plan}})
+			}
 		}
 	}
 	s.checkSlots()
@@ -226,6 +244,19 @@ func (s *sim) extendSomething(by time.Duration) {
 
 func (s *sim) deliverExtension(p *fakeProcess, by time.Duration) {
 	s.event(reported{task.Extension{ID: p.id, Run: p.run, Request: 1, By: by}})
+}
+
+// wakeLate lets the time of the next wake pass without a tick: what happens next is heard of first.
+func (s *sim) wakeLate(by time.Duration) {
+	at := wake(s.st, s.now)
+	for _, d := range s.pending {
+		if at.IsZero() || d.at.Before(at.Add(by)) {
+			return // a process says something before
+		}
+	}
+	if !at.IsZero() && !s.done {
+		s.now = at.Add(by)
+	}
 }
 
 // step sets the wall clock; what the engine does goes on by its own time.

@@ -516,6 +516,7 @@ func (e followed) apply(st *state, now time.Time) {
 	if !st.on || st.closing == closingRemove {
 		return
 	}
+	st.elapse(now)
 	slot := e.source.Slot
 	if slot.IsZero() {
 		slot = e.source.Ended

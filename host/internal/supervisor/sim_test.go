@@ -123,28 +123,34 @@ func (s *sim) event(ev event) {
 	if s.done {
 		return
 	}
-	before := struct {
-		on      bool
-		last    time.Time
-		started time.Time
-	}{s.st.on, s.st.lastSlot, s.st.startedAt}
+	var due []time.Time
+	if _, booting := ev.(booted); !booting {
+		due = s.slotsDue()
+	}
 	effects := decide(s.st, ev, s.now)
 	s.trace = append(s.trace, s.now.Format("15:04:05.000 ")+brief(ev)+" → "+string(s.st.word))
 	for _, e := range effects {
 		s.trace = append(s.trace, "    "+briefEffect(e))
 	}
-	_, retiredNow := ev.(retired)
-	if s.st.plan != nil && !s.st.fixedDelay() && before.on && s.st.on && before.started.Equal(s.st.startedAt) && !retiredNow && s.st.closing != closingRemove && !s.done {
-		if _, booting := ev.(booted); !booting {
-			for slot := s.st.plan.Next(before.last); !slot.IsZero() && !slot.After(s.now); slot = s.st.plan.Next(slot) {
-				s.expected[slot] = true
-			}
-		}
+	for _, slot := range due {
+		s.expected[slot] = true
 	}
 	for _, e := range slices.Clone(effects) {
 		s.carryOut(e)
 	}
 	s.check()
+}
+
+// slotsDue are the slots that have to be dealt with now, whatever happens.
+func (s *sim) slotsDue() (slots []time.Time) {
+	st := s.st
+	if st.plan == nil || st.fixedDelay() || !st.on || st.closing == closingRemove {
+		return nil
+	}
+	for slot := st.plan.Next(st.lastSlot); !slot.IsZero() && !slot.After(s.now); slot = st.plan.Next(slot) {
+		slots = append(slots, slot)
+	}
+	return slots
 }
 
 func (s *sim) later(d time.Duration, report task.Report, check func() bool) {
@@ -384,7 +390,7 @@ func (s *sim) deliver(r task.Report) {
 func (s *sim) advance(d time.Duration) {
 	limit := s.now.Add(d)
 	for i := 0; s.next(limit); i++ {
-		if i > 50_000 {
+		if i > 100_000 { // a task without a delay has twenty runs a second
 			s.fatalf("no rest within %s; now %s, wake %s", d, s.now, wake(s.st, s.now))
 		}
 	}

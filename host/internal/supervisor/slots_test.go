@@ -216,6 +216,23 @@ func TestASlotThatIsDueWhenItsTaskChangesIsNotForgotten(t *testing.T) {
 	}
 }
 
+func TestATaskThatIsDeclaredAgainWhileItDrainsHasItsSlots(t *testing.T) {
+	t.Parallel()
+	d := periodicTask()
+	s := newSim(t, d)
+	s.behave = stubborn
+	s.boot(task.Memory{})
+	s.advance(15 * time.Second)
+	s.event(retired{})
+	s.event(defined{definition{def: &d, gen: 2, plan: s.st.plan}})
+	s.behave = good
+	s.advance(30 * time.Second)
+	if diff := cmp.Diff([]string{"skipped(overlap) 2"}, s.records()); diff != "" {
+		t.Error(diff)
+	}
+	s.checkSlots()
+}
+
 func TestDowntimeIsCaughtUpAsThePolicySays(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

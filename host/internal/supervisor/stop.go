@@ -358,6 +358,7 @@ func (e defined) apply(st *state, now time.Time) {
 	st.next, st.heir = &next, ""
 	st.closing = closingRestart
 	st.stopAll(stop{stage: task.StageDrain, why: whyStop, actor: hostActor, reason: "its declaration changed"}, now)
+	st.refreshNextSlot() // one that was not declared for a while has slots again
 	st.dirty = true
 }
 
