@@ -104,10 +104,10 @@ func (st *state) provision(now time.Time) {
 	}
 	for _, p := range st.procs {
 		switch {
-		case p.phase == procLaunching && !p.tainted:
-			launching++
-		case p.phase == procIdle && p.tainted:
+		case p.tainted && (p.phase == procIdle || p.phase == procLaunching):
 			st.endProcess(p, false, now)
+		case p.phase == procLaunching:
+			launching++
 		case p.phase == procIdle:
 			idle++
 		}

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
@@ -114,6 +115,32 @@ func TestARunFinishesOnTheOldBinaryAndTheNextBeginsOnTheNew(t *testing.T) {
 	}
 	if next := s.st.live(); len(next) != 1 || next[0].proc.id == process || s.launched != 2 {
 		t.Errorf("the next run is in the old process; %d launches", s.launched)
+	}
+}
+
+func TestALaunchOfTheOldBinaryIsGivenUpForTheNewOne(t *testing.T) {
+	t.Parallel()
+	d := onDemandTask()
+	s := newSim(t, d)
+	s.behave = func() behaviour {
+		b := good()
+		b.launch, b.launchErr = 10*time.Second, &task.LaunchError{Kind: task.LaunchNotPlugin, Detail: "the old one"}
+		return b
+	}
+	s.boot(task.Memory{})
+	s.must(task.Command{Verb: task.VerbRun})
+	s.advance(time.Second)
+	s.behave = good
+	mended := d
+	mended.Config.Digest = "new"
+	s.redefine(mended)
+	s.advance(5 * time.Second)
+	if diff := cmp.Diff([]string{"manual succeeded return"}, s.outcomes()); diff != "" || s.st.word != task.Idle {
+		t.Error(s.st.word, diff)
+	}
+	s.advance(10 * time.Second)
+	if s.st.word != task.Idle {
+		t.Errorf("later it is %s", s.st.word)
 	}
 }
 
