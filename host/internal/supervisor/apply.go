@@ -52,6 +52,7 @@ func (f *Fleet) apply(gen task.Generation, defs map[string]*task.Definition, pla
 		f.cfg.ShutdownTimeout = gen.ShutdownTimeout
 	}
 	f.deps.declare(defs)
+	maps.DeleteFunc(f.late, func(name string, _ []followed) bool { return defs[name] == nil })
 	moved := f.inherit(gen.Moves, old, defs)
 	f.gates.define(gen.Groups, f.cfg.Now().Round(0))
 	var fresh []*loop

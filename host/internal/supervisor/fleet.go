@@ -54,6 +54,7 @@ type Fleet struct {
 	deps        dependencies
 	unmet       map[string][]string
 	heirs       heirs
+	late        map[string][]followed // ends of runs that tasks follow in their next life
 	gates       *gates
 	gateAt      time.Time // when time alone lets a run through
 	hostPause   *task.Override
@@ -90,6 +91,7 @@ func New(cfg Config) *Fleet {
 		deps:  dependencies{facts: map[string]facts{}},
 		unmet: map[string][]string{},
 		heirs: heirs{},
+		late:  map[string][]followed{},
 		gates: newGates(),
 		jumps: newJumps(cfg.Now().Round(0), time.Now()),
 	}
@@ -288,10 +290,30 @@ func (f *Fleet) follow(r *run) {
 		sources = slices.Concat(sources, v.followers[block])
 	}
 	for _, next := range sources {
-		if l := v.loops[next.task]; l != nil && !told[next.task] && slices.Contains(next.outcomes, r.Outcome) {
-			told[next.task] = true
-			l.box.put(followed{source: r.snapshot()})
+		if told[next.task] || !slices.Contains(next.outcomes, r.Outcome) {
+			continue
 		}
+		told[next.task] = true
+		ev := followed{source: r.snapshot()}
+		if l := v.loops[next.task]; l == nil || !l.box.put(ev) {
+			f.do(func() { f.followLater(next.task, ev) })
+		}
+	}
+}
+
+// followLater keeps the end of a run for a task that is between two lives: it has a new name, or was declared again while
+// it drained. When the host ends there is no other life, and what does not run is recorded.
+func (f *Fleet) followLater(name string, ev followed) {
+	v := f.view.Load()
+	switch l := v.loops[name]; {
+	case v.defs[name] == nil || l != nil && l.box.put(ev):
+	case f.down == nil:
+		if len(f.late[name]) < maxQueued {
+			f.late[name] = append(f.late[name], ev)
+		}
+	case v.plans[name] == nil: // else it would raise the mark of slots that nobody has looked at
+		slot, now := ev.slot(), f.cfg.Now().Round(0)
+		f.cfg.Journal.SaveSlot(task.SlotRecord{ID: task.NewID(now), Task: name, Reason: task.SkippedShutdown, First: slot, Last: slot, Count: 1, At: now})
 	}
 }
 
@@ -376,6 +398,10 @@ func (f *Fleet) begin(d definition) *loop {
 		boot:  booted{hostPause: f.hostPause, draining: f.draining, unmet: f.unmet[name]},
 		done:  make(chan struct{}),
 	}
+	for _, ev := range f.late[name] {
+		l.box.put(ev)
+	}
+	delete(f.late, name)
 	return l
 }
 

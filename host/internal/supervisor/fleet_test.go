@@ -627,6 +627,109 @@ func TestAfterRunStartsOneRunForEach(t *testing.T) {
 	})
 }
 
+// following runs after each success of src.
+func following(name string) task.Definition {
+	d := named(onDemandTask(), name)
+	d.AfterRun = []task.AfterRun{{Task: "src", Outcomes: []task.Outcome{task.OutcomeSucceeded}}}
+	return d
+}
+
+func TestARunThatEndsBetweenTwoLivesOfItsFollowerIsFollowed(t *testing.T) {
+	t.Parallel()
+	lives := map[string]func(h *host, src task.Definition){
+		"another name": func(h *host, src task.Definition) {
+			gen := task.Generation{Number: 2, Tasks: []task.Definition{src, following("b")}, Moves: []task.Move{{From: "a", To: "b"}}}
+			if err := h.fleet.Apply(h.t.Context(), gen); err != nil {
+				h.t.Fatal(err)
+			}
+		},
+		"the same": func(h *host, src task.Definition) {
+			h.apply(nil, src)
+			changed := following("a")
+			changed.Type = "other"
+			h.apply(nil, src, changed)
+		},
+	}
+	for name, next := range lives {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, h *host) {
+				h.fleet.cfg.Rename = func(_ context.Context, from, to string) error {
+					h.journal.rename(from, to)
+					return nil
+				}
+				h.engine.behave = func(def *task.Definition) behaviour {
+					b := good()
+					b.work = 3 * time.Second
+					if def.Name == "a" {
+						b.work, b.onDrain = time.Minute, 5*time.Second
+					}
+					return b
+				}
+				src := named(onDemandTask(), "src")
+				h.apply(nil, src, following("a"))
+				h.must("a", task.Command{Verb: task.VerbRun})
+				h.must("src", task.Command{Verb: task.VerbRun})
+				h.pass(time.Second)
+				next(h, src)
+				h.pass(2 * time.Minute)
+				followed := 0
+				for _, r := range h.journal.runs {
+					if r.Trigger == task.TriggerAfterRun && r.Outcome == task.OutcomeSucceeded {
+						followed++
+					}
+				}
+				if followed != 1 {
+					t.Errorf("%d runs followed", followed)
+				}
+			})
+		})
+	}
+}
+
+func TestARunThatNobodyFollowsForTheHostEndsIsRecorded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		engine, journal := newEngine(), newJournal()
+		engine.behave = func(*task.Definition) behaviour {
+			b := good()
+			b.work, b.onDrain = 5*time.Second, 3*time.Second
+			return b
+		}
+		h := startHost(t, engine, journal, Config{})
+		h.apply(nil, named(onDemandTask(), "src"), following("a"))
+		h.must("src", task.Command{Verb: task.VerbRun})
+		h.pass(time.Second)
+		h.end()
+		var records []string
+		for _, rec := range journal.slots {
+			records = append(records, fmt.Sprint(rec.Task, " ", rec.Reason, " ", rec.Count))
+		}
+		if diff := cmp.Diff([]string{"a skipped(shutdown) 1"}, records); diff != "" || journal.count("src", task.OutcomeSucceeded) != 1 {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestACommandThatComesTogetherWithTheEndOfItsTaskIsAnswered(t *testing.T) {
+	bubble(t, func(t *testing.T, h *host) {
+		h.apply(nil, named(onDemandTask(), "a"))
+		to := make(chan answer, 1)
+		box := h.fleet.view.Load().loops["a"].box
+		box.mu.Lock()
+		box.queue = append(box.queue, retired{}, asked{command: task.Command{Verb: task.VerbStop}, to: to})
+		box.mu.Unlock()
+		box.ready <- struct{}{}
+		select {
+		case a := <-to:
+			if a.err == nil {
+				t.Error("a task that is gone obeys")
+			}
+		case <-time.After(time.Hour):
+			t.Error("nobody answers")
+		}
+	})
+}
+
 func TestReloadTouchesOnlyWhatChanged(t *testing.T) {
 	bubble(t, func(t *testing.T, h *host) {
 		h.engine.behave = func(*task.Definition) behaviour {

@@ -70,6 +70,10 @@ func (l *loop) run(ctx context.Context) {
 		}
 		l.look(ctx)
 		for _, ev := range l.box.take() {
+			if l.st.closed {
+				l.refuse(ev) // it came together with the end
+				continue
+			}
 			if q, ok := ev.(quietAsked); ok {
 				l.quiet = append(l.quiet, q.to)
 			}
@@ -285,6 +289,8 @@ func (l *loop) refuse(ev event) {
 		ev.to <- struct{}{}
 	case granted:
 		l.fleet.do(func() { l.fleet.leave(ev.ticket) })
+	case followed:
+		l.fleet.do(func() { l.fleet.followLater(l.name, ev) })
 	}
 }
 

@@ -517,10 +517,7 @@ func (e followed) apply(st *state, now time.Time) {
 		return
 	}
 	st.elapse(now)
-	slot := e.source.Slot
-	if slot.IsZero() {
-		slot = e.source.Ended
-	}
+	slot := e.slot()
 	if reason, by := st.slotBar(true); reason != "" {
 		st.noteSlots(reason, slot, slot, 1, by, now)
 		return
@@ -534,4 +531,12 @@ func (e followed) apply(st *state, now time.Time) {
 	r.Source, r.Slot, r.Input = e.source.ID, e.source.Slot, json.RawMessage(e.source.Result)
 	r.phase, r.policy = waitSeat, task.OverlapQueue
 	st.accept(r, now)
+}
+
+// slot stands in the record of a run that does not follow: that of the run before, or its end.
+func (e followed) slot() time.Time {
+	if e.source.Slot.IsZero() {
+		return e.source.Ended
+	}
+	return e.source.Slot
 }
