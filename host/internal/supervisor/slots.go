@@ -218,11 +218,17 @@ func (st *state) moveOn(older, newer *run, reason task.SlotReason, now time.Time
 	st.dirty = true
 }
 
-// cancelForNewer takes the runs at work down the ladder for a newer slot.
+// cancelForNewer takes the runs at work down the ladder for a newer slot. One that waits for its next attempt counts as
+// at work, and ends at once.
 func (st *state) cancelForNewer(now time.Time) {
-	for _, r := range st.live() {
-		if r.seated && r.why != whyCancel {
-			st.stopRun(r, stop{stage: task.StageCancel, why: whyCancel, reason: "a newer slot is due"}, now)
+	const reason = "a newer slot is due"
+	for _, r := range slices.Clone(st.runs) {
+		switch {
+		case !r.seated:
+		case r.phase == live && r.why != whyCancel:
+			st.stopRun(r, stop{stage: task.StageCancel, why: whyCancel, reason: reason}, now)
+		case r.phase == waitRetry:
+			st.endQueued(r, task.OutcomeCancelled, "", reason, now)
 		}
 	}
 }

@@ -65,6 +65,30 @@ func TestOverlap(t *testing.T) {
 	}
 }
 
+func TestARunThatWaitsForItsRetryMakesWayForANewerSlot(t *testing.T) {
+	t.Parallel()
+	d := periodicTask()
+	d.Schedule.Overlap = task.OverlapCancel
+	d.Retry = task.Retry{Attempts: 3, Backoff: time.Hour, MaxBackoff: time.Hour}
+	s := newSim(t, d)
+	s.behave = func() behaviour {
+		b := good()
+		b.status = task.StatusFailed
+		return b
+	}
+	s.boot(task.Memory{})
+	s.must(task.Command{Verb: task.VerbRun})
+	s.advance(5 * time.Second)
+	s.behave = good
+	for _, p := range s.procs {
+		p.b = good()
+	}
+	s.advance(20 * time.Second)
+	if diff := cmp.Diff([]string{"manual cancelled queue", "slot succeeded return", "slot succeeded return"}, s.outcomes()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestASlotNeverReplacesAManualRunInTheQueue(t *testing.T) {
 	t.Parallel()
 	d := periodicTask()
