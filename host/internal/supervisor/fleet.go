@@ -139,13 +139,11 @@ func (f *Fleet) Run(ctx context.Context) error {
 
 // nextLook is how long nothing happens by time alone.
 func (f *Fleet) nextLook() time.Duration {
-	wait, now := time.Hour, f.cfg.Now().Round(0)
-	for _, at := range []time.Time{f.gateAt, f.down.next()} {
-		if !at.IsZero() {
-			wait = min(wait, max(0, at.Sub(now)))
-		}
+	wait := f.down.wait(recheck)
+	if !f.gateAt.IsZero() {
+		wait = min(wait, max(0, f.gateAt.Sub(f.cfg.Now().Round(0))))
 	}
-	return min(wait, recheck)
+	return wait
 }
 
 // finish lets all who wait for the fleet go.

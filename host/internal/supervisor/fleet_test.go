@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -985,6 +986,42 @@ func TestAClockStepIsNoticedWithoutATimer(t *testing.T) {
 		}
 		h.end()
 	})
+}
+
+func TestAClockThatIsSetWhileTheHostEndsCutsNoDrain(t *testing.T) {
+	t.Parallel()
+	for _, step := range []time.Duration{time.Hour, -time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			var offset atomic.Int64
+			engine := newEngine()
+			engine.behave = func(def *task.Definition) behaviour {
+				b := endless()
+				b.onDrain = 8 * time.Second
+				if def.Name == "deaf" {
+					b = stubborn()
+				}
+				return b
+			}
+			h := startHost(t, engine, newJournal(), Config{Now: func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }})
+			below := named(continuousTask(), "below")
+			below.DependsOn = []task.Dependency{{Task: "slow", Condition: task.Started}}
+			h.apply(nil, named(continuousTask(), "slow"), below, named(continuousTask(), "deaf"))
+			h.pass(time.Second)
+			began := time.Now()
+			h.stop()
+			h.pass(time.Second)
+			offset.Store(int64(step))
+			h.end()
+			for _, name := range []string{"slow", "below"} {
+				if n := h.journal.count(name, task.OutcomeSucceeded); n != 1 {
+					t.Errorf("by %s: %s was not drained", step, name)
+				}
+			}
+			if took := time.Since(began); took > 40*time.Second {
+				t.Errorf("by %s: the end took %s", step, took)
+			}
+		})
+	}
 }
 
 func TestAThousandTasksAtOneHertz(t *testing.T) {

@@ -18,7 +18,7 @@ const hostOverrides = ""
 const lastGrace = task.KillBound + closeBound
 
 // descent is the way down of all tasks: those that others depend on go last, as far as the
-// time allows.
+// time allows. Its times are of the clock that nobody sets.
 type descent struct {
 	by     time.Time
 	killed bool
@@ -36,7 +36,7 @@ func (f *Fleet) descend() {
 	if timeout <= 0 {
 		timeout = max(f.deps.longestStop(), task.KillBound)
 	}
-	f.down = &descent{by: f.cfg.Now().Round(0).Add(timeout), told: map[string]bool{}, left: map[string]*task.Definition{}}
+	f.down = &descent{by: time.Now().Add(timeout), told: map[string]bool{}, left: map[string]*task.Definition{}}
 	v := f.view.Load()
 	for name := range v.loops {
 		f.down.left[name] = v.defs[name] // nil for one that is on its way out already
@@ -50,11 +50,12 @@ func (f *Fleet) descend() {
 
 func (d *descent) ended(name string) { delete(d.left, name) }
 
-func (d *descent) next() time.Time {
-	if d == nil {
-		return time.Time{}
+// wait bounds how long look has nothing to do.
+func (d *descent) wait(most time.Duration) time.Duration {
+	if d == nil || d.again.IsZero() {
+		return most
 	}
-	return d.again
+	return min(most, max(0, time.Until(d.again)))
 }
 
 // look tells the tasks whose turn has come, and says when all is over.
@@ -62,7 +63,7 @@ func (d *descent) look(f *Fleet) (done bool, err error) {
 	if len(d.left) == 0 {
 		return true, nil
 	}
-	now := f.cfg.Now().Round(0)
+	now := time.Now()
 	d.again = d.by.Add(-task.KillBound)
 	for name, def := range d.left {
 		if d.told[name] {
@@ -105,7 +106,7 @@ func (d *descent) mustWait(f *Fleet, name string) bool {
 func (d *descent) tell(f *Fleet, name string) {
 	d.told[name] = true
 	if l := f.view.Load().loops[name]; l != nil {
-		l.box.put(shutdown{by: d.by})
+		l.box.put(shutdown{by: f.cfg.Now().Round(0).Add(time.Until(d.by))})
 	}
 }
 
