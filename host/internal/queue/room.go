@@ -23,18 +23,25 @@ type waiter struct {
 	ready  func(error) // called once, under the lock: it has its room, or is refused
 }
 
-// lack is how much room a claim lacks.
+// lack is how much room a claim lacks. What gives as much as it takes lacks none, also in a queue that holds too much.
 func (c *claim) lack() room {
 	l := c.line
 	want := l.size.plus(l.reserved).plus(c.take).minus(c.give)
 	over := room{}
-	if l.spec.MaxMessages > 0 {
+	if l.spec.MaxMessages > 0 && c.take.n > c.give.n {
 		over.n = max(0, want.n-l.spec.MaxMessages)
 	}
-	if l.spec.MaxBytes > 0 {
+	if l.spec.MaxBytes > 0 && c.take.bytes > c.give.bytes {
 		over.bytes = max(0, want.bytes-l.spec.MaxBytes)
 	}
 	return over
+}
+
+// follows reports whether others wait for room that the claim may not take before them. What puts in no more messages than it
+// takes out may: they wait for just such, and would do so for ever.
+func (c *claim) follows(self *waiter) bool {
+	l := c.line
+	return l.spec.Overflow == task.OverflowBlock && len(l.waiters) > 0 && l.waiters[0] != self && c.take.n > c.give.n
 }
 
 // never reports whether the claim lacks room even in an empty queue.
@@ -49,13 +56,12 @@ func reserve(claims []*claim, self *waiter, polite bool) (wait bool, err error) 
 	for _, c := range claims {
 		c.victims = nil
 		lack := c.lack()
-		ahead := !polite && c.line.spec.Overflow == task.OverflowBlock && len(c.line.waiters) > 0 && c.line.waiters[0] != self
 		switch {
 		case !c.line.declared:
 			return false, noLonger(c.line.spec.Name)
 		case c.never():
 			return false, tooMuch(c)
-		case lack == room{} && !ahead:
+		case lack == room{} && (polite || !c.follows(self)):
 		case polite:
 			return false, fullError(c.line)
 		case c.line.spec.Overflow == task.OverflowBlock:

@@ -278,3 +278,31 @@ func TestAHandlerMayEmitIntoItsOwnFullQueue(t *testing.T) {
 		})
 	}
 }
+
+func TestAHandlerWhoseMessageMakesRoomForItsEmitWaitsBehindNobody(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := lay(t, &hosttest.QueueStore{}, nil, []task.Queue{spec("q", bounded(2, task.OverflowBlock))})
+		h := b.consume(consumes("q", func(d *task.Definition) { d.Outputs = map[string]string{"o": "q"} }), 1)
+		b.post("q", "1", "2")
+		var posts sync.WaitGroup
+		posts.Go(func() { b.post("q", "3") }) // waits for room, which only handlers make
+		h.settle(task.StatusSucceeded, h.enter(), task.Op{Kind: task.OpEmit, Output: "o", ID: "~1", Value: []byte(`"4 is longer"`)})
+		wants(t, "kept", b.kept("q"), []string{"2", `"4 is longer"`})
+		h.settle(task.StatusSucceeded, h.expect("2"))
+		posts.Wait()
+		wants(t, "kept once there is room", b.kept("q"), []string{`"4 is longer"`, "3"})
+	})
+}
+
+func TestAHandlerMayEmitIntoItsOwnQueueThatHoldsTooMuch(t *testing.T) {
+	for _, o := range []task.Overflow{task.OverflowReject, task.OverflowBlock, task.OverflowDropOldest} {
+		inBubble(t, func(t *testing.T) {
+			b := lay(t, &hosttest.QueueStore{}, nil, []task.Queue{spec("q", bounded(3, o))})
+			h := b.consume(consumes("q", func(d *task.Definition) { d.Outputs = map[string]string{"o": "q"} }), 1)
+			b.post("q", "1", "2", "3")
+			b.Define([]task.Queue{spec("q", bounded(1, o))}, nil) // loses nothing: it is full
+			h.settle(task.StatusSucceeded, h.enter(), task.Op{Kind: task.OpEmit, Output: "o", ID: "~1", Value: []byte("4")})
+			wants(t, string(o), b.kept("q"), []string{"2", "3", "4"})
+		})
+	}
+}
