@@ -1,8 +1,13 @@
 package queue
 
 import (
+	"bytes"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/taskhost/taskhost/host/internal/hosttest"
 	"github.com/taskhost/taskhost/host/internal/task"
@@ -89,5 +94,45 @@ func TestWhatIsSettledIsWrittenAtTheEnd(t *testing.T) {
 		h.settle(task.StatusSucceeded, ds)
 		b.Close()
 		wants(t, "kept", b.kept("q"), nil)
+	})
+}
+
+func TestADiskThatTakesOnlyWhatMakesRoomIsToldOfOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var scarce atomic.Bool
+		store := &hosttest.QueueStore{Refuse: func(w *task.QueueWrite) error {
+			if scarce.Load() && len(w.Put)+len(w.Update)+len(w.Bury) > 0 {
+				return hosttest.Unavailable
+			}
+			return nil
+		}}
+		b := lay(t, store, nil, []task.Queue{spec("in"), spec("out")})
+		var said bytes.Buffer
+		b.mu.Lock()
+		b.cfg.Log = hclog.New(&hclog.LoggerOptions{Output: &said})
+		b.mu.Unlock()
+		fetch := b.consume(consumes("in", func(d *task.Definition) { d.Outputs = map[string]string{"o": "out"} }), 1)
+		forward := b.consume(consumes("out", func(d *task.Definition) { d.Name = "forward" }), 1)
+		for range 200 {
+			b.post("out", "1")
+		}
+		b.post("in", `"page"`)
+		scarce.Store(true)
+		fetch.settle(task.StatusSucceeded, fetch.enter(), task.Op{Kind: task.OpEmit, Output: "o", ID: "~1", Value: []byte("2")})
+		for range 100 {
+			later(5 * time.Second)
+			forward.settle(task.StatusSucceeded, forward.expect("1"))
+		}
+		later(5 * time.Second)
+		if got := said.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "cannot be written") {
+			t.Errorf("while the disk was nearly full this was said:\n%s", got)
+		}
+		scarce.Store(false)
+		later(5 * time.Second)
+		if got := said.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "can be written again") {
+			t.Errorf("once there was room this had been said:\n%s", got)
+		}
+		wants(t, "in", b.kept("in"), nil)
+		wants(t, "out", len(b.kept("out")), 101)
 	})
 }

@@ -31,9 +31,12 @@ type burial struct {
 }
 
 // fence holds back what nobody waits for while the store takes no writes. Nothing is handed out meanwhile,
-// because nothing could be acknowledged.
+// because nothing could be acknowledged. A disk that is nearly full takes what needs no room and nothing else: the fence comes and
+// goes then, and that is told once.
 type fence struct {
 	down  bool
+	told  bool  // that writes fail
+	small bool  // some of them need no room
 	at    int64 // when to try again; 0 while a try is under way
 	pause time.Duration
 }
@@ -82,7 +85,7 @@ func (b *Broker) flush(now int64) (writes []*task.QueueWrite) {
 		writes = append(writes, b.tripWrite(t))
 	}
 	if b.fence.down && len(writes) == 0 {
-		b.wrote()
+		b.wrote(true)
 	}
 	return writes
 }
@@ -109,6 +112,9 @@ type trip struct {
 	told    []task.MessageUpdate // of updates
 	hurry   bool
 }
+
+// grows reports whether it needs room on the disk.
+func (t *trip) grows() bool { return len(t.burials)+len(t.updates) > 0 }
 
 // take takes the next part out of the outbox; nil when there is none.
 func (o *outbox) take() *trip {
@@ -166,10 +172,10 @@ func (b *Broker) returned(t *trip, err error) {
 		for _, e := range t.updates {
 			b.save(e)
 		}
-		b.failed(err, now)
+		b.failed(err, t.grows(), now)
 		return
 	}
-	b.wrote()
+	b.wrote(t.grows())
 	for _, a := range t.acks {
 		a.consumer.synced(1, 0)
 		b.acked(a.entry, now)
@@ -201,24 +207,29 @@ func (b *Broker) buried(u burial, now int64) {
 }
 
 // failed puts up the fence, or keeps it up for longer. The lock is held.
-func (b *Broker) failed(err error, now int64) {
+func (b *Broker) failed(err error, grows bool, now int64) {
 	f := &b.fence
-	switch {
-	case !f.down:
-		b.cfg.Log.Warn("what became of messages cannot be written; nothing is handed out until it can", "err", err)
-		*f = fence{down: true, at: now + int64(minPause), pause: minPause}
-	case f.at == 0:
-		f.pause = min(2*f.pause, maxPause)
-		f.at = now + int64(f.pause)
+	f.small = f.small || !grows
+	if f.down && f.at != 0 {
+		return
 	}
+	if !f.told {
+		b.cfg.Log.Warn("what became of messages cannot be written; nothing is handed out until it can", "err", err)
+	}
+	f.down, f.told, f.pause = true, true, min(max(2*f.pause, minPause), maxPause)
+	f.at = now + int64(f.pause)
 	signal(b.wake)
 }
 
-// wrote takes down the fence: the store takes writes. The lock is held.
-func (b *Broker) wrote() {
-	if b.fence.down {
-		b.cfg.Log.Info("what became of messages can be written again")
-		b.fence = fence{}
+// wrote takes down the fence: the store takes such writes. The lock is held.
+func (b *Broker) wrote(grows bool) {
+	f := &b.fence
+	if f.down {
+		f.down, f.at = false, 0
 		b.touchAll()
+	}
+	if f.told && (grows || f.small) {
+		b.cfg.Log.Info("what became of messages can be written again")
+		*f = fence{}
 	}
 }

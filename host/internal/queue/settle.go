@@ -159,10 +159,10 @@ func (b *Broker) settled(s *settle, puts []task.Put, err error) {
 	now := b.now()
 	if err != nil && !refusesContent(err) {
 		b.out.settles = append(b.out.settles, s)
-		b.failed(err, now)
+		b.failed(err, true, now)
 		return
 	}
-	b.wrote() // also with a refusal of what was in it: the store answers
+	b.wrote(true) // also with a refusal of what was in it: the store answers
 	if s.put != nil {
 		b.landed(s.put, puts, err, now)
 	}
