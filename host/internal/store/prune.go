@@ -135,38 +135,39 @@ func (s *SQLite) tidy() {
 	clear(s.over)
 }
 
-// keepOf is the bounds of a task.
-func (s *SQLite) keepOf(name string) task.Keep {
+// keepOf is the bounds of a task. Known is false once everything else of it is forgotten.
+func (s *SQLite) keepOf(name string) (keep task.Keep, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if h := s.tasks[name]; h != nil && h.keep != nil {
-		return *h.keep
+	h := s.tasks[name]
+	if h != nil && h.keep != nil {
+		return *h.keep, true
 	}
-	return s.opts.Keep
+	return s.opts.Keep, h != nil
 }
 
-// task forgets the oldest records of a task. Unless it must be exact it begins when there is something to
-// do for a few transactions together.
-func (p *pruner) task(ctx context.Context, name string, exact bool) (done bool, err error) {
-	keep := p.s.keepOf(name)
-	parts := []struct {
-		most  int
-		match func(kindKey) bool
-	}{
+// part is what of a task's history is bounded together.
+type part struct {
+	most  int // records; 0 is no bound
+	match func(kindKey) bool
+}
+
+func partsOf(keep task.Keep) [3]part {
+	return [3]part{
 		{keep.Succeeded, func(k kindKey) bool { return k.table == "runs" && k.class() == classSucceeded }},
 		{keep.Failed, func(k kindKey) bool { return k.table == "runs" && k.class() == classFailed }},
 		{keep.Slots, func(k kindKey) bool { return k.table == "slots" }},
 	}
-	for _, part := range parts {
-		if part.most <= 0 {
-			continue
-		}
-		of := p.t.ofTask(name, part.match)
-		over := -int64(part.most)
-		for _, k := range of {
-			over += k.rows
-		}
-		if over <= 0 {
+}
+
+// task forgets the oldest records of a task. Unless it must be exact it begins when there is something to
+// do for a few transactions together, and does not look at ages.
+func (p *pruner) task(ctx context.Context, name string, exact bool) (done bool, err error) {
+	keep, known := p.s.keepOf(name)
+	for _, part := range partsOf(keep) {
+		of, rows := p.t.part(name, part)
+		over := rows - int64(part.most)
+		if part.most <= 0 || over <= 0 {
 			continue
 		}
 		if !exact && over <= int64(max(part.most/32, leastOver)) {
@@ -180,10 +181,34 @@ func (p *pruner) task(ctx context.Context, name string, exact bool) (done bool, 
 	if keep.Age <= 0 || !exact {
 		return true, nil
 	}
+	return p.aged(ctx, name, keep, known)
+}
+
+// aged forgets what is too old. The last record of each part stays as long as the task is known: whoever looks after a task that
+// runs once a year wants to see how it went.
+func (p *pruner) aged(ctx context.Context, name string, keep task.Keep, known bool) (done bool, err error) {
 	if err := p.flush(ctx); err != nil {
 		return false, err
 	}
-	return p.oldest(ctx, p.t.ofTask(name, func(kindKey) bool { return true }), 1<<62, micros(p.now.Add(-keep.Age)))
+	for _, part := range partsOf(keep) {
+		of, rows := p.t.part(name, part)
+		if known {
+			rows--
+		}
+		if done, err := p.oldest(ctx, of, rows, micros(p.now.Add(-keep.Age))); !done || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// part returns the task's kinds of a part as they will be, and how many records they have.
+func (t *tx) part(name string, p part) (of []kind, rows int64) {
+	of = t.ofTask(name, p.match)
+	for _, k := range of {
+		rows += k.rows
+	}
+	return of, rows
 }
 
 // ofTask returns the task's kinds as they will be.

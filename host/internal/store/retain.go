@@ -28,7 +28,7 @@ func (m *Memory) retain(h *history, now time.Time) {
 		m.forgetSlot(h.slots.oldest())
 	}
 	if k.Age > 0 {
-		m.retainAge(h, now.Add(-k.Age))
+		m.retainAge(h, now.Add(-k.Age), now)
 	}
 	for m.ended.count() > m.opts.KeepTotal || m.bytes > m.opts.KeepBytes && m.ended.count() > 1 {
 		m.expire(m.ended.oldest())
@@ -38,13 +38,26 @@ func (m *Memory) retain(h *history, now time.Time) {
 	}
 }
 
-func (m *Memory) retainAge(h *history, before time.Time) {
-	for it := h.ended.oldest(); it != nil && it.value.Ended.Before(before); it = h.ended.oldest() {
-		m.expire(it)
+// retainAge forgets what is too old. The last record of each kind stays until the task is forgotten.
+func (m *Memory) retainAge(h *history, before, now time.Time) {
+	least := 1
+	if h.forgotten(now) {
+		least = 0
 	}
-	for it := h.slots.oldest(); it != nil && it.value.Last.Before(before); it = h.slots.oldest() {
+	for class := range h.classes {
+		l := &h.classes[class]
+		for it := l.oldest(); l.count() > least && it.value.Ended.Before(before); it = l.oldest() {
+			m.expire(it)
+		}
+	}
+	for it := h.slots.oldest(); h.slots.count() > least && it.value.Last.Before(before); it = h.slots.oldest() {
 		m.forgetSlot(it)
 	}
+}
+
+// forgotten reports whether the task was removed long ago.
+func (h *history) forgotten(now time.Time) bool {
+	return !h.removed.IsZero() && now.Sub(h.removed) >= keepRemoved
 }
 
 // expire forgets an ended run and its values.
@@ -63,7 +76,7 @@ func (m *Memory) sweep() {
 	m.queues.sweep(now)
 	for name, h := range m.tasks {
 		m.retain(h, now)
-		if h.removed.IsZero() || now.Sub(h.removed) < keepRemoved {
+		if !h.forgotten(now) {
 			continue
 		}
 		m.values.dropTask(name)

@@ -37,6 +37,7 @@ func Conformance(t *testing.T, open Open) {
 		"an interrupted run goes on as the same run":      interruptedGoesOn,
 		"history is bounded per task and class":           historyIsBounded,
 		"history is bounded by age and in all":            historyAges,
+		"a task that was removed is forgotten in time":    removedTasksAreForgotten,
 		"slot records grow and are listed newest first":   slotRecords,
 		"status snapshots are the newest":                 statusSnapshots,
 		"a task is recalled":                              recall,
@@ -369,19 +370,51 @@ func historyAges(t *testing.T, open Open) {
 	var now atomic.Int64 // seconds since start; an engine may ask at any time
 	s := begin(t, open, store.Options{KeepTotal: 5, Now: func() time.Time { return at(int(now.Load())) }})
 	s.SetKeep("aging", task.Keep{Age: time.Minute})
+	s.SaveRun(endedRun("aging", "bad", 0, task.OutcomeFailed))
 	s.SaveRun(endedRun("aging", "old", 0, task.OutcomeSucceeded))
-	now.Store(61)
+	s.SaveRun(endedRun("aging", "older", 0, task.OutcomeCancelled))
+	for i := range 2 {
+		s.SaveSlot(task.SlotRecord{ID: fmt.Sprint("slot", i), Task: "aging", First: at(0), Last: at(0), Count: 1})
+	}
+	now.Store(62)
 	s.SaveRun(endedRun("aging", "new", 61, task.OutcomeSucceeded))
-	soonRuns(t, s, task.RunQuery{Tasks: []string{"aging"}}, "new")
+	s.SaveRun(endedRun("aging", "newer", 62, task.OutcomeSucceeded))
+	soonRuns(t, s, task.RunQuery{Tasks: []string{"aging"}}, "newer new bad") // the last of each kind stays
+	soonSlots(t, s, task.SlotQuery{Task: "aging"}, "slot1")
 	now.Store(600)
 	s.SaveStatus(task.Status{Task: "another"}) // a quiet task ages too
-	soonRuns(t, s, task.RunQuery{Tasks: []string{"aging"}}, "")
+	soonRuns(t, s, task.RunQuery{Tasks: []string{"aging"}}, "newer bad")
+	soonSlots(t, s, task.SlotQuery{Task: "aging"}, "slot1")
 	for i := range 9 {
 		s.SaveRun(endedRun(fmt.Sprint("t", i), fmt.Sprint(i), 600+i, task.OutcomeFailed))
 		s.SaveSlot(task.SlotRecord{ID: fmt.Sprint(i), Task: fmt.Sprint("t", i), First: at(i), Last: at(i), Count: 1})
 	}
 	soonRuns(t, s, task.RunQuery{}, "8 7 6 5 4")
 	soonSlots(t, s, task.SlotQuery{}, "8 7 6 5 4")
+}
+
+func removedTasksAreForgotten(t *testing.T, open Open) {
+	var now atomic.Int64
+	s := begin(t, open, store.Options{Keep: task.Keep{Age: time.Minute}, Now: func() time.Time { return at(int(now.Load())) }})
+	s.SaveRun(endedRun("gone", "ran", 0, task.OutcomeFailed))
+	s.SaveSlot(task.SlotRecord{ID: "skipped", Task: "gone", First: at(0), Last: at(0), Count: 1})
+	if _, err := s.SetCheckpoint(t.Context(), "gone", "k", json.RawMessage("1"), 0); err != nil {
+		t.Fatal(err)
+	}
+	s.RemoveStatus("gone")
+	now.Store(29 * 24 * 3600)
+	s.SaveStatus(task.Status{Task: "another"})
+	soonRuns(t, s, task.RunQuery{Tasks: []string{"gone"}}, "ran")
+	now.Store(31 * 24 * 3600)
+	s.SaveStatus(task.Status{Task: "another"})
+	soonRuns(t, s, task.RunQuery{Tasks: []string{"gone"}}, "")
+	soonSlots(t, s, task.SlotQuery{Task: "gone"}, "")
+	soon(t, func() error {
+		if all, err := s.Checkpoints(t.Context(), "gone"); err != nil || len(all) > 0 {
+			return fmt.Errorf("the checkpoint is %v, %w", all, err)
+		}
+		return nil
+	})
 }
 
 func slotRecords(t *testing.T, open Open) {
