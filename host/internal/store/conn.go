@@ -38,6 +38,8 @@ type writer struct {
 	commits uint64
 	place   uint64 // as the file has it: no message was ever given a higher one
 	layout  layout
+	busy    time.Duration // how long others are waited for
+	waited  int64         // how long the log was when readers were last waited for
 }
 
 // openWriter opens the file for writing and makes sure that it is a store in this version's format which
@@ -51,7 +53,7 @@ func (s *SQLite) openWriter(ctx context.Context, first bool) (_ *writer, err err
 			return nil, err
 		}
 	}
-	w := &writer{stmts: map[string]*sql.Stmt{}, layout: layout{path: s.path + "-wal", room: s.opts.Room}}
+	w := &writer{stmts: map[string]*sql.Stmt{}, layout: layout{path: s.path + "-wal", room: s.opts.Room}, busy: s.tune.busy}
 	w.db = openDB(s.path, "_synchronous=FULL&_txlock=immediate&_pragma=cache_size(-8000)&_pragma=temp_store(memory)", s.tune.busy)
 	w.db.SetMaxOpenConns(1)
 	defer func() {
@@ -74,7 +76,7 @@ func (s *SQLite) openWriter(ctx context.Context, first bool) (_ *writer, err err
 	}
 	// A page is written into the file at the next checkpoint, however often it was changed before: with 32 MB of log instead of the usual
 	// 4 that is seldom, and a thousand runs a second no longer wait for one each second.
-	if _, err = w.conn.ExecContext(ctx, "PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864"); err != nil {
+	if _, err = w.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = %d", longLog)); err != nil {
 		return nil, err
 	}
 	if first {

@@ -151,6 +151,9 @@ func (s *SQLite) writeNext(ctx context.Context, w *writer) (*writer, load) {
 	}
 	now := load{took: time.Since(began)}
 	now.waiting = b.waiting + s.wrote(w, b, more)
+	if err := w.beginAnew(ctx); err != nil {
+		s.log.Debug("the log of the store is not begun anew", "file", w.layout.path, "err", err)
+	}
 	if err := w.layout.keep(); err != nil {
 		s.log.Debug("no room is laid out in the log of the store", "file", w.layout.path, "err", err)
 	}
