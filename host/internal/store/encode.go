@@ -102,9 +102,15 @@ func (r taskRow) memory() task.Memory {
 	}
 }
 
-func (h *past) row() taskRow {
-	m := h.memory
-	return taskRow{m.LastSlot, m.LastEnd, m.LastSuccess, m.LastSuccessSlot, m.Failures, m.Last, h.removed, m.Health}
+func (h *past) row() taskRow { return rowOf(h.memory, h.removed) }
+
+func rowOf(m task.Memory, removed time.Time) taskRow {
+	return taskRow{m.LastSlot, m.LastEnd, m.LastSuccess, m.LastSuccessSlot, m.Failures, m.Last, removed, m.Health}
+}
+
+// remembers reports whether a task was there and not removed. What has overrides alone is none: those of the host stand among them.
+func remembers(m task.Memory, removed time.Time) bool {
+	return removed.IsZero() && rowOf(m, removed) != taskRow{}
 }
 
 // storedValue is a checkpoint value as its record holds it. A json.RawMessage would be made compact.

@@ -120,6 +120,18 @@ func (m *Memory) SaveOverrides(_ context.Context, name string, o task.Overrides)
 	return nil
 }
 
+// Remembered names the tasks that were there and not removed, and those with runs that have not ended.
+func (m *Memory) Remembered(context.Context) (names []string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name, h := range m.tasks {
+		if h.live.count() > 0 || remembers(h.memory, h.removed) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
 // Overrides returns those of every task that has some.
 func (m *Memory) Overrides(context.Context) (map[string]task.Overrides, error) {
 	m.mu.Lock()

@@ -34,6 +34,18 @@ func (s *SQLite) Recall(_ context.Context, name string) (task.Memory, error) {
 	return withLive(h.memory, &h.live), nil
 }
 
+// Remembered names the tasks that were there and not removed, and those with runs that have not ended.
+func (s *SQLite) Remembered(context.Context) (names []string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, h := range s.tasks {
+		if h.live.count() > 0 || remembers(h.memory, h.removed) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
 // Overrides returns those of every task that has some.
 func (s *SQLite) Overrides(context.Context) (map[string]task.Overrides, error) {
 	s.mu.Lock()

@@ -32,14 +32,25 @@ func (f *Fleet) Apply(ctx context.Context, gen task.Generation) error {
 		}
 		plans[def.Name] = plan
 	}
-	var err error
-	if waitErr := f.doAndWait(ctx, func() { err = f.apply(gen, defs, plans) }); waitErr != nil {
+	remembered, err := f.remembered(ctx)
+	if err != nil {
+		return fmt.Errorf("apply generation %d: recall which tasks there were: %w", gen.Number, err)
+	}
+	if waitErr := f.doAndWait(ctx, func() { err = f.apply(gen, defs, plans, remembered) }); waitErr != nil {
 		return waitErr
 	}
 	return err
 }
 
-func (f *Fleet) apply(gen task.Generation, defs map[string]*task.Definition, plans map[string]*schedule.Plan) error {
+// remembered names the tasks that an earlier host had, for the first generation alone.
+func (f *Fleet) remembered(ctx context.Context) ([]string, error) {
+	if f.view.Load().defs != nil {
+		return nil, nil
+	}
+	return f.cfg.Journal.Remembered(ctx)
+}
+
+func (f *Fleet) apply(gen task.Generation, defs map[string]*task.Definition, plans map[string]*schedule.Plan, remembered []string) error {
 	if f.down != nil {
 		return shuttingDown()
 	}
@@ -67,6 +78,12 @@ func (f *Fleet) apply(gen task.Generation, defs map[string]*task.Definition, pla
 			fresh = append(fresh, l)
 		case old.defs[name] == nil, Compare(old.defs[name], d.def) != Unchanged:
 			l.box.put(defined{d})
+		}
+	}
+	for _, name := range remembered {
+		if defs[name] == nil && f.heirs.of(name) == "" {
+			next.loops[name] = f.beginUndeclared(name, gen.Number)
+			fresh = append(fresh, next.loops[name])
 		}
 	}
 	for name, l := range old.loops {

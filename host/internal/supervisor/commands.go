@@ -516,6 +516,10 @@ func (e booted) apply(st *state, now time.Time) {
 	// What the end of the host did to those runs is no word on the task of now.
 	st.failed, st.completed, st.backoff, st.restartAt = nil, false, nil, time.Time{}
 	st.history, st.crashLoop, st.restarts, st.facts = backoff.History{}, false, 0, facts{}
+	if e.undeclared {
+		retired{}.apply(st, now)
+		return
+	}
 	st.late = task.MissedDowntime
 	st.refreshNextSlot()
 	if st.on {

@@ -15,10 +15,11 @@ type event interface {
 type (
 	// booted: the task begins its life with what earlier lives left.
 	booted struct {
-		memory    task.Memory
-		hostPause *task.Override
-		draining  bool
-		unmet     []string
+		memory     task.Memory
+		hostPause  *task.Override
+		draining   bool
+		unmet      []string
+		undeclared bool // the configuration does not name the task any more
 	}
 	// ticked: wake's time has come.
 	ticked struct{}

@@ -403,6 +403,14 @@ func (f *Fleet) begin(d definition) *loop {
 	return l
 }
 
+// beginUndeclared makes the loop of a task that was taken out of the configuration while no host was there. It ends what is left
+// of the task, and itself.
+func (f *Fleet) beginUndeclared(name string, gen int) *loop {
+	l := f.begin(definition{def: &task.Definition{Name: name, Block: name, Mode: task.OnDemand}, gen: gen})
+	l.boot.undeclared = true
+	return l
+}
+
 // ended: a loop is no more.
 func (f *Fleet) ended(l *loop) {
 	v := *f.view.Load()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -285,6 +286,18 @@ func (j *fakeJournal) Recall(_ context.Context, name string) (task.Memory, error
 		}
 	}
 	return m, nil
+}
+
+func (j *fakeJournal) Remembered(context.Context) ([]string, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	names := slices.Collect(maps.Keys(j.statuses))
+	for _, r := range j.runs {
+		if r.State != task.RunEnded && !slices.Contains(names, r.Task) {
+			names = append(names, r.Task)
+		}
+	}
+	return names, nil
 }
 
 func (j *fakeJournal) status(name string) task.Status {

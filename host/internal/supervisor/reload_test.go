@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -285,5 +286,38 @@ func TestATaskThatIsNamedBackWhileItDrainsKeepsItsName(t *testing.T) {
 			t.Errorf("it is %s", s.State)
 		}
 		h.end()
+	})
+}
+
+func TestWhatWasTakenOutWhileNoHostWasThereIsEnded(t *testing.T) {
+	bubble(t, func(t *testing.T, h *host) {
+		h.journal.SaveStatus(task.Status{Task: "gone", LastSlot: time.Now()})
+		h.journal.SaveStatus(task.Status{Task: "sync", LastSlot: time.Now()})
+		h.journal.SaveStatus(task.Status{Task: "old", LastSlot: time.Now()})
+		run := task.Run{Task: "gone", Trigger: task.TriggerManual, Queued: time.Now()}
+		for id, state := range map[string]task.RunState{"ran": task.RunRunning, "waited": task.RunQueued} {
+			run.ID, run.State = id, state
+			h.journal.SaveRun(run)
+		}
+		// Also one that somebody has started, against its declaration.
+		h.journal.overrides["gone"] = task.Overrides{Started: &task.Override{By: "ann"}}
+		h.fleet.cfg.Rename = func(context.Context, string, string) error { return nil }
+		gen := task.Generation{Number: 1, Tasks: []task.Definition{periodicTask(), named(periodicTask(), "new")}, Moves: []task.Move{{From: "old", To: "new"}}}
+		if err := h.fleet.Apply(t.Context(), gen); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if lost, dropped := h.journal.count("gone", task.OutcomeLost), h.journal.count("gone", task.OutcomeInterrupted); lost != 1 || dropped != 1 {
+			t.Errorf("%d runs are lost and %d interrupted, want one each", lost, dropped)
+		}
+		h.pass(time.Minute)
+		for name, there := range map[string]bool{"gone": false, "sync": true, "old": true, "new": true} {
+			if s := h.journal.status(name); (s.Task != "") != there {
+				t.Errorf("the status of %s is there: %t", name, s.Task != "")
+			}
+		}
+		if slices.Contains(h.engine.log, "launch gone") {
+			t.Error("what is not declared is launched")
+		}
 	})
 }

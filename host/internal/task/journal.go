@@ -20,6 +20,8 @@ type Journal interface {
 	SaveOverrides(ctx context.Context, task string, o Overrides) error
 	// Recall returns what earlier lives of the task left; the zero Memory when there was none.
 	Recall(ctx context.Context, task string) (Memory, error)
+	// Remembered names the tasks that earlier lives of the host left and did not remove.
+	Remembered(ctx context.Context) ([]string, error)
 }
 
 // Memory is what a task remembers across restarts of its loop and of the host.

@@ -41,6 +41,7 @@ func Conformance(t *testing.T, open Open) {
 		"slot records grow and are listed newest first":   slotRecords,
 		"status snapshots are the newest":                 statusSnapshots,
 		"a task is recalled":                              recall,
+		"tasks that were not removed are remembered":      remembered,
 		"overrides are kept until they are reset":         overrides,
 		"a commit is all or nothing":                      commitIsWhole,
 		"a commit of an ended run is refused":             commitAfterEnd,
@@ -511,6 +512,24 @@ func recall(t *testing.T, open Open) {
 	s.SaveSlot(task.SlotRecord{ID: "s", Task: "a", First: at(20), Last: at(25), Count: 6})
 	if m, _ := s.Recall(t.Context(), "a"); !m.LastSlot.Equal(at(25)) {
 		t.Errorf("LastSlot after a slot record = %s; want that of the record", m.LastSlot)
+	}
+}
+
+func remembered(t *testing.T, open Open) {
+	s := begin(t, open, store.Options{})
+	for _, name := range []string{"there", "gone", "left"} {
+		s.SaveStatus(task.Status{Task: name, LastSlot: at(1)})
+	}
+	s.SaveRun(liveRun("left", "live", 2))
+	s.RemoveStatus("left")
+	s.RemoveStatus("gone")
+	s.SetKeep("new", task.Keep{Succeeded: 1})
+	if err := s.SaveOverrides(t.Context(), "host", task.Overrides{Paused: &task.Override{By: "ann", At: at(1)}}); err != nil {
+		t.Fatal(err)
+	}
+	names, err := s.Remembered(t.Context())
+	if slices.Sort(names); err != nil || !slices.Equal(names, []string{"left", "there"}) {
+		t.Errorf("Remembered = %q, %v", names, err)
 	}
 }
 
