@@ -189,9 +189,13 @@ func (b *book) setQuota(bytes int64) {
 		return
 	}
 	b.quota = bytes
-	if b.files.open != nil {
-		b.files.trim(b)
+	if b.files.open == nil { // nothing was logged in this life
+		b.files.task = b.task
+		if b.files.list(b.logs.root) != nil {
+			return // there is no log
+		}
 	}
+	b.files.trim(b)
 }
 
 func (b *book) remove() error {

@@ -72,7 +72,7 @@ func (f *files) load(b *book) error {
 	for i := len(f.rotated) - 1; i >= 0 && newest == 0; i-- {
 		newest = f.newestOf(root, f.rotated[i])
 	}
-	if newest == 0 || newest > maxPos {
+	if newest == 0 && last == 0 || newest > maxPos {
 		// A position from the clock cannot have been given out by a log that was deleted.
 		newest = uint64(b.logs.opts.Now().UnixMicro())
 	}
@@ -81,9 +81,11 @@ func (f *files) load(b *book) error {
 		f.first = f.next
 	}
 	f.open = open
+	f.trim(b)
 	return nil
 }
 
+// list looks for the files that there are.
 func (f *files) list(root *os.Root) error {
 	dir, err := root.Open(f.task)
 	if err != nil {
@@ -95,13 +97,17 @@ func (f *files) list(root *os.Root) error {
 		return fmt.Errorf("read the directory of the log: %w", err)
 	}
 	sizes := map[uint64]int64{}
-	f.rotated = f.rotated[:0]
+	f.rotated, f.size = f.rotated[:0], 0
 	for _, e := range entries {
-		first, err := strconv.ParseUint(strings.TrimSuffix(e.Name(), suffix), 10, 64)
-		if err != nil || e.Name() != rotatedName(first) || !e.Type().IsRegular() {
+		info, err := e.Info()
+		if err != nil || !e.Type().IsRegular() {
 			continue
 		}
-		if info, err := e.Info(); err == nil {
+		if e.Name() == currentName {
+			f.size = info.Size()
+		}
+		first, err := strconv.ParseUint(strings.TrimSuffix(e.Name(), suffix), 10, 64)
+		if err == nil && e.Name() == rotatedName(first) {
 			f.rotated = append(f.rotated, first)
 			sizes[first] = info.Size()
 		}

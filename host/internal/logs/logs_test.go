@@ -310,6 +310,44 @@ func TestPositionsNeverComeTwiceAfterTheFilesWereDeleted(t *testing.T) {
 	}
 }
 
+func TestWhoFollowsIsToldHowManyLinesWereDeleted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l := open(t, dir, Options{})
+	write(l, "a", 0, 5)
+	p := page(t, l, Query{Task: "a", Limit: 3})
+	if err := os.RemoveAll(filepath.Join(dir, "a")); err != nil {
+		t.Fatal(err)
+	}
+	write(l, "a", 5, 7)
+	if got := texts(page(t, l, Query{Task: "a", After: p.Next}).Items); got != "gap2 5 6" {
+		t.Errorf("after the files were deleted: %s", got)
+	}
+}
+
+func TestASmallerQuotaReachesALogThatIsQuiet(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l := open(t, dir, Options{Quota: 64 << 10})
+	write(l, "a", 0, 1000)
+	write(l, "b", 0, 1000)
+	l.Close()
+	l = open(t, dir, Options{Quota: 16 << 10})
+	l.SetQuota("a", 8<<10)
+	l.SetQuota("none", 8<<10)
+	if _, files := size(t, dir, "a"); files != 1 {
+		t.Errorf("%d files after a smaller quota, want the newest alone", files)
+	}
+	write(l, "b", 1000, 1001)
+	p := page(t, l, Query{Task: "b", Tail: 2})
+	if bytes, _ := size(t, dir, "b"); bytes > 16<<10 || texts(p.Items) != "999 1000" {
+		t.Errorf("%d bytes after a smaller quota of all, the last lines are %s", bytes, texts(p.Items))
+	}
+	if _, err := os.Stat(filepath.Join(dir, "none")); !os.IsNotExist(err) {
+		t.Errorf("a log that there is not: %v", err)
+	}
+}
+
 func TestLinesAreInTheirFileWithin100Milliseconds(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
