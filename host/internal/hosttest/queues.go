@@ -20,6 +20,7 @@ type QueueStore struct {
 	Time   time.Duration                  // that a commit takes; writes that come meanwhile share the next one
 	Refuse func(w *task.QueueWrite) error // looks at every write; its error refuses it
 	Now    func() time.Time               // nil: time.Now
+	Broken uint64                         // seq of a message whose body cannot be read
 
 	mu       sync.Mutex
 	fence    error
@@ -234,10 +235,15 @@ func (s *QueueStore) Bodies(ctx context.Context, seqs []uint64) ([]json.RawMessa
 	defer s.mu.Unlock()
 	s.reads++
 	out := make([]json.RawMessage, len(seqs))
+	var err error
 	for i, seq := range seqs {
+		if seq == s.Broken {
+			err = fmt.Errorf("the body of message %d is damaged", seq)
+			continue
+		}
 		out[i] = s.messages[seq].Body
 	}
-	return out, nil
+	return out, err
 }
 
 // DeadLetters lists dead letters. See task.QueueStore.

@@ -13,6 +13,9 @@ var (
 
 const cacheSlack = 16 << 20
 
+// tryAgain is after how long it is tried again to read a body that could not be read when others could.
+const tryAgain = time.Minute
+
 // readBodies is the goroutine that reads bodies: of what is about to be handed out, and of what must be ordered by
 // one of its fields.
 func (b *Broker) readBodies() {
@@ -56,13 +59,14 @@ func (b *Broker) readSome() (more bool, err error) {
 		seqs[i] = e.seq
 	}
 	var bodies []json.RawMessage
+	var damage error // of some of them
 	if len(seqs) > 0 {
-		if bodies, err = b.cfg.Store.Bodies(b.life, seqs); err != nil {
+		if bodies, damage = b.cfg.Store.Bodies(b.life, seqs); bodies == nil {
 			b.mu.Lock()
 			l.fetch = true
 			l.scanned = min(l.scanned, seqs[0]-1)
 			b.mu.Unlock()
-			return false, err
+			return false, damage
 		}
 	}
 	lanes := make([]string, len(entries))
@@ -72,7 +76,14 @@ func (b *Broker) readSome() (more bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
+	if damage != nil {
+		b.cfg.Log.Error("some messages cannot be read; they wait, and the others go on", "queue", l.spec.Name, "err", damage)
+	}
 	for i, e := range entries {
+		if bodies[i] == nil && damage != nil {
+			l.setAside(e, orderBy == l.orderBy, now)
+			continue
+		}
 		b.read(e, bodies[i], lanes[i], orderBy == l.orderBy, now)
 	}
 	l.fetch = l.fetch || l.unlaned > 0 && len(entries) > 0
@@ -99,6 +110,20 @@ func (b *Broker) wanted() (*line, []*entry, string) {
 		return l, l.wanted(limit), l.orderBy
 	}
 	return nil, nil, ""
+}
+
+// setAside lets a message wait whose body cannot be read. Where the order depends on it, it is in nobody's way.
+func (l *line) setAside(e *entry, ordered bool, now int64) {
+	if e.place.waits() {
+		e.history().notBefore = now + int64(tryAgain)
+	}
+	if ordered && l.unlaned > 0 {
+		l.known(e, "", now)
+	}
+	if e.place.waits() {
+		l.pull(e, leaving)
+		l.wait(e, now)
+	}
 }
 
 // read takes one body. The lock is held.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/taskhost/taskhost/host/internal/hosttest"
 	"github.com/taskhost/taskhost/host/internal/task"
@@ -68,4 +69,27 @@ func TestAMessageThatTheStoreDoesNotHaveAnyMoreIsForgotten(t *testing.T) {
 		b.consume(consumes("q"), 10).expect("2")
 		wants(t, "messages", b.status("q").Messages, 1)
 	})
+}
+
+func TestAMessageThatCannotBeReadHoldsUpNoOther(t *testing.T) {
+	for _, order := range []string{"", "n"} {
+		inBubble(t, func(t *testing.T) {
+			store := &hosttest.QueueStore{}
+			b := lay(t, store, nil, []task.Queue{spec("q"), spec("p")})
+			b.post("q", `{"n":1}`, `{"n":2}`, `{"n":3}`)
+			b.post("p", "4")
+			b.Close()
+			store.Broken = 2
+			def := consumes("q", func(d *task.Definition) { d.Consume.OrderBy = order })
+			b = lay(t, store, nil, []task.Queue{spec("q"), spec("p")}, def)
+			h := b.consume(def, 10)
+			h.settle(task.StatusSucceeded, h.expect(`{"n":1}`, `{"n":3}`))
+			b.consume(consumes("p"), 10).expect("4")
+			later(time.Hour)
+			s := b.status("q")
+			wants(t, "status", []int{s.Messages, s.Delayed}, []int{1, 1})
+			n, err := b.Purge(t.Context(), "q", false, "eva")
+			wants(t, "purge", []any{n, err}, []any{1, nil})
+		})
+	}
 }
