@@ -1,8 +1,10 @@
 package store_test
 
 import (
+	"bytes"
 	"database/sql"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/taskhost/taskhost/host/internal/store"
 	"github.com/taskhost/taskhost/host/internal/task"
@@ -237,5 +240,19 @@ func TestWhatIsOverTheBoundsAtOpeningIsForgotten(t *testing.T) {
 	}
 	if wrong, err := store.Check(t.Context(), path); err != nil || len(wrong) > 0 {
 		t.Errorf("Check = %q, %v", wrong, err)
+	}
+}
+
+func TestAnEventThatWasNeverGivenOutIsNotKnownAndNoFault(t *testing.T) {
+	t.Parallel()
+	var said bytes.Buffer
+	s := openAt(t, filepath.Join(t.TempDir(), "taskhost.db"), store.Options{Log: hclog.New(&hclog.LoggerOptions{Output: &said})})
+	for _, seq := range []uint64{0, s.LastEvent() + 1, math.MaxInt64, math.MaxInt64 + 1, math.MaxUint64} {
+		if events, known := s.EventsSince(seq); known || len(events) > 0 {
+			t.Errorf("EventsSince(%d) = %v, %v", seq, events, known)
+		}
+	}
+	if said.Len() > 0 {
+		t.Errorf("this was said:\n%s", &said)
 	}
 }

@@ -176,8 +176,11 @@ func (s *SQLite) Run(ctx context.Context, id string) (task.Run, bool, error) {
 func (s *SQLite) EventsSince(seq uint64) ([]task.Event, bool) {
 	var events []task.Event
 	known, newest := seq == s.baseEvent, seq
-	if seq == s.lastEvent.Load() && known {
+	switch last := s.lastEvent.Load(); {
+	case seq == last && known:
 		return nil, true
+	case seq > last:
+		return nil, false // it was never given out, and may be more than the engine takes
 	}
 	err := each(context.Background(), s.read, `SELECT record FROM events WHERE last_seq >= ? ORDER BY last_seq LIMIT 0 + ?`, []any{seq, s.opts.Ring + 2}, func(rows *sql.Rows) error {
 		var record []byte
