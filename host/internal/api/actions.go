@@ -59,6 +59,9 @@ func (a *API) act(r *request) (any, error) {
 		return !slices.ContainsFunc(replies, func(reply task.Reply) bool { return !a.done(r.Context(), c.Verb, reply) })
 	}
 	done, err := a.await(r.Context(), "", wait, allDone)
+	if err == nil && !q.DryRun {
+		err = a.kept(r)
+	}
 	if err != nil {
 		return nil, err
 	}

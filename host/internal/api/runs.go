@@ -147,6 +147,9 @@ func (a *API) started(r *request, id, name string, wait time.Duration) (any, err
 	if run.ID == "" {
 		return nil, refuse(task.CodeRunUnknown, "run %s is no longer remembered", id).of(name, id)
 	}
+	if err := a.kept(r); err != nil {
+		return nil, err
+	}
 	out := finished(done, "/v1/runs/"+id, runOf(run, a.Now()))
 	if out.header == nil {
 		out.header = map[string]string{"Location": "/v1/runs/" + id}
@@ -175,12 +178,21 @@ func (a *API) startOnce(r *request, name string, c task.Command, body json.RawMe
 	if err != nil {
 		return nil, err
 	}
-	if disk, ok := a.Library.(Durable); ok && r.Header.Get("Idempotency-Key") != "" { // the next host is to know it, too
-		if err := disk.Flush(r.Context()); err != nil {
-			return nil, err
-		}
-	}
 	return a.started(r, id, name, wait)
+}
+
+// kept waits until what the answer tells is on the disk: the next host is to know it, too. While nothing can be written
+// only those are refused who can ask again with their Idempotency-Key; what the others asked for goes on, and a refusal
+// would make them ask for it twice.
+func (a *API) kept(r *request) error {
+	disk, ok := a.Library.(Durable)
+	if !ok {
+		return nil
+	}
+	if err := disk.Flush(r.Context()); r.Header.Get("Idempotency-Key") != "" {
+		return err
+	}
+	return nil
 }
 
 func (a *API) startRun(r *request) (any, error) {

@@ -168,6 +168,9 @@ func (a *API) backfill(r *request) (any, error) {
 	}
 	out.Changed = reply.Changed
 	done, err := a.await(r.Context(), d.Name, wait, func() bool { return a.done(r.Context(), c.Verb, reply) })
+	if err == nil {
+		err = a.kept(r)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -84,6 +84,29 @@ func TestTheNextHostKnowsWhichRequestItHasCarriedOut(t *testing.T) {
 	}
 }
 
+func TestARunThatWasAnsweredForIsKnownToTheNextHost(t *testing.T) {
+	t.Parallel()
+	h := stage(t, actor("asked", "on_demand {}")+actor("held", "on_demand {}", `work = "10m"`))
+	for range 3 {
+		ended, err := h.StartRun(t.Context(), "asked", admin.RunRequest{}, "", 10*time.Second)
+		if err != nil || ended.Outcome != "succeeded" {
+			t.Fatalf("it ended %s %v", ended.Outcome, err)
+		}
+		live, err := h.StartRun(t.Context(), "held", admin.RunRequest{}, "", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Kill()
+		h.Launch()
+		if got, err := h.Run(t.Context(), ended.ID, 0); err != nil || got.Outcome != "succeeded" {
+			t.Errorf("the run that had ended is %s %v", got.Outcome, err)
+		}
+		if got := untilRun(h, live.ID, "has ended", isEnded); got.Outcome != "lost" {
+			t.Errorf("the run that had begun is %s", got.Outcome)
+		}
+	}
+}
+
 func TestAnInterruptedRunGoesOnInTheNextHost(t *testing.T) {
 	t.Parallel()
 	h := stage(t, actor("long", "on_demand {}", `work = "10m"`, `until = "drain"`, `cursor = true`))
