@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/taskhost/taskhost/host/admin"
 	"github.com/taskhost/taskhost/host/internal/api"
@@ -58,7 +60,7 @@ func (r *reloads) remember(ctx context.Context, now *held) error {
 	return err
 }
 
-// retire removes the files of generations, and the copies of plugins, that nobody needs any more.
+// retire removes the files of generations, the copies of plugins and the logs of tasks that nobody needs any more.
 func (r *reloads) retire(ctx context.Context) {
 	r.loads <- struct{}{} // a plan that is being made may look at a plugin that nothing else uses
 	defer func() { <-r.loads }()
@@ -71,9 +73,18 @@ func (r *reloads) retire(ctx context.Context) {
 	if err == nil {
 		err = r.prunePlugins(known)
 	}
-	if err != nil {
+	if err = errors.Join(err, r.forgetLogs()); err != nil {
 		r.host.log.Warn("cannot remove what is left of old generations", "err", err)
 	}
+}
+
+// forgetLogs deletes the logs of tasks that were removed as long ago as the store forgets the rest of them.
+func (r *reloads) forgetLogs() error {
+	declared := map[string]bool{}
+	for _, d := range r.now.Load().config.Tasks {
+		declared[d.Name] = true
+	}
+	return r.host.logs.Forget(func(name string) bool { return declared[name] }, time.Now().Add(-task.KeepRemoved))
 }
 
 // prunePlugins keeps the copies of the plugins that a remembered generation or a live process uses.

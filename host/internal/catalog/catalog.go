@@ -189,7 +189,7 @@ func (c *Catalog) Prune(keep map[string]bool) error {
 		}
 		for _, e := range entries {
 			digest, _, _ := strings.Cut(e.Name(), ".")
-			if validDigest(digest) && !keep[digest] {
+			if unfinished(e) || validDigest(digest) && !keep[digest] {
 				errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
 				delete(c.descriptions, digest)
 			}
@@ -201,6 +201,15 @@ func (c *Catalog) Prune(keep map[string]bool) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// unfinishedPrefix begins the names of files that are being written.
+const unfinishedPrefix = ".new-"
+
+// unfinished reports whether an entry is what a host left that was killed while it wrote the file.
+func unfinished(e fs.DirEntry) bool {
+	info, err := e.Info()
+	return err == nil && strings.HasPrefix(e.Name(), unfinishedPrefix) && now().Sub(info.ModTime()) > time.Hour
 }
 
 // locate finds the file that spec means.

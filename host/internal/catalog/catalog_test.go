@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -257,6 +258,32 @@ func TestAReplacedBinaryLeavesTheCopyAlone(t *testing.T) {
 		if _, ok := s.c.Lookup(name, last.Digest); ok {
 			t.Errorf("lookup of %q", name)
 		}
+	}
+}
+
+func TestWhatAHostLeftUnfinishedIsPruned(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	if err := os.MkdirAll(s.cfg.CopyDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	left, under := filepath.Join(s.cfg.CopyDir, unfinishedPrefix+"a"), filepath.Join(s.cfg.CopyDir, unfinishedPrefix+"b")
+	for _, path := range []string{left, under} {
+		if err := os.WriteFile(path, nil, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(left, time.Time{}, time.Now().Add(-2*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.c.Prune(nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what was left is still there: %v", err)
+	}
+	if _, err := os.Stat(under); err != nil {
+		t.Errorf("what is being written is gone: %v", err)
 	}
 }
 

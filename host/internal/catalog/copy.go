@@ -83,7 +83,7 @@ const copyMode fs.FileMode = 0o555
 // place copies origin into the root as <digest>/<name>, where digest is that of the
 // bytes it has copied, if accept has nothing against that digest.
 func place(root *os.Root, origin, name string, accept func(digest string) error) (digest string, err error) {
-	temporary := ".new-" + task.NewID(now())
+	temporary := unfinishedPrefix + task.NewID(now())
 	defer func() {
 		if err != nil {
 			_ = root.Remove(temporary)

@@ -253,7 +253,7 @@ func (c *Catalog) remember(digest string, d wire.Description) error {
 		return err
 	}
 	defer root.Close()
-	temporary := ".new-" + task.NewID(now())
+	temporary := unfinishedPrefix + task.NewID(now())
 	if err := root.WriteFile(temporary, text, 0o600); err != nil {
 		return err
 	}

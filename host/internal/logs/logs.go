@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -118,6 +119,30 @@ func (l *Logs) Remove(name string) error {
 		return noTask(name)
 	}
 	return l.book(name).remove()
+}
+
+// Forget deletes the logs of tasks that are not declared and have logged nothing since before.
+func (l *Logs) Forget(declared func(task string) bool, before time.Time) error {
+	entries, err := fs.ReadDir(l.root.FS(), ".")
+	if err != nil {
+		return fmt.Errorf("list the logs: %w", err)
+	}
+	var errs []error
+	for _, e := range entries {
+		if name := e.Name(); e.IsDir() && task.ValidTask(name) && !declared(name) && l.quietSince(name, before) {
+			errs = append(errs, l.Remove(name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// quietSince reports whether no file of a log was written to since then.
+func (l *Logs) quietSince(name string, then time.Time) bool {
+	files, err := fs.ReadDir(l.root.FS(), name)
+	return err == nil && !slices.ContainsFunc(files, func(e fs.DirEntry) bool {
+		info, err := e.Info()
+		return err != nil || !info.ModTime().Before(then)
+	})
 }
 
 func noTask(name string) error {

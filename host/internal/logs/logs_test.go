@@ -790,3 +790,26 @@ func BenchmarkPageOfARareRun(b *testing.B) {
 		page(b, l, Query{Task: "a", Run: "01jdxxxxxxxxxxxxxxxxxxxxxx"})
 	}
 }
+
+func TestLogsOfTasksThatAreGoneAreForgotten(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l := open(t, dir, Options{})
+	for _, name := range []string{"here", "gone", "recent"} {
+		write(l, name, 0, 1)
+		page(t, l, Query{Task: name}) // it is written
+		if name != "recent" {
+			if err := os.Chtimes(filepath.Join(dir, name, currentName), start, start); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := l.Forget(func(name string) bool { return name == "here" }, start.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"here": 1, "gone": 0, "recent": 1} {
+		if got := len(page(t, l, Query{Task: name}).Items); got != want {
+			t.Errorf("%s has %d lines, want %d", name, got, want)
+		}
+	}
+}

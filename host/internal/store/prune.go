@@ -104,7 +104,7 @@ func (p *pruner) sweep(ctx context.Context, all map[string]bool) (due bool, err 
 		s.sweepAt = p.now
 		for name, h := range s.tasks {
 			all[name] = true
-			if !h.removed.IsZero() && p.now.Sub(h.removed) >= keepRemoved {
+			if !h.removed.IsZero() && p.now.Sub(h.removed) >= task.KeepRemoved {
 				gone = append(gone, name)
 			}
 		}

@@ -6,9 +6,6 @@ import (
 	"github.com/taskhost/taskhost/host/internal/task"
 )
 
-// keepRemoved is how long the values and overrides of a removed task are kept.
-const keepRemoved = 30 * 24 * time.Hour
-
 // sweepEvery bounds how long a record outlives its age while its task is quiet.
 const sweepEvery = time.Minute
 
@@ -57,7 +54,7 @@ func (m *Memory) retainAge(h *history, before, now time.Time) {
 
 // forgotten reports whether the task was removed long ago.
 func (h *history) forgotten(now time.Time) bool {
-	return !h.removed.IsZero() && now.Sub(h.removed) >= keepRemoved
+	return !h.removed.IsZero() && now.Sub(h.removed) >= task.KeepRemoved
 }
 
 // expire forgets an ended run and its values.

@@ -24,6 +24,9 @@ type Journal interface {
 	Remembered(ctx context.Context) ([]string, error)
 }
 
+// KeepRemoved is how long what a task has left is kept after it was removed.
+const KeepRemoved = 30 * 24 * time.Hour
+
 // Memory is what a task remembers across restarts of its loop and of the host.
 type Memory struct {
 	Overrides       Overrides
