@@ -45,13 +45,13 @@ func New(addr string, o Options) (*Client, error) {
 			addr = map[bool]string{true: "https://", false: "http://"}[o.TLS != nil] + addr
 		}
 		u, err := url.Parse(addr)
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
 			return nil, fmt.Errorf("the address %q is none; write unix:PATH, HOST:PORT or https://HOST:PORT", c.addr)
 		}
 		if u.Scheme == "http" && o.Token != "" && !isLoopback(u.Hostname()) {
 			return nil, fmt.Errorf("the token would be readable on the way to %s; write https://%s", c.addr, u.Host)
 		}
-		c.base = u.Scheme + "://" + u.Host
+		c.base = u.Scheme + "://" + u.Host + strings.TrimRight(u.EscapedPath(), "/") // a proxy may have the host below a path
 	}
 	c.http = &http.Client{Transport: agent{transport, o.Agent}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return c, nil

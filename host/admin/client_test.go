@@ -69,10 +69,30 @@ func TestAHostThatIsAwayIsToldFromOneThatRefuses(t *testing.T) {
 	if _, ok := errors.AsType[*admin.UnreachableError](err); !ok || !strings.Contains(err.Error(), "none.sock") {
 		t.Errorf("got %v, want an UnreachableError that names the address", err)
 	}
-	for _, bad := range []string{"ftp://x", "unix:", "://", "http://"} {
+	for _, bad := range []string{"ftp://x", "unix:", "://", "http://", "http://127.0.0.1:1/?a=b", "http://127.0.0.1:1/#a"} {
 		if _, err := admin.New(bad, admin.Options{}); err == nil {
 			t.Errorf("%q was taken for an address", bad)
 		}
+	}
+}
+
+func TestAHostMayLieBelowAPath(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/of/mine/v1/host" {
+			t.Errorf("it asked for %s", r.URL.Path)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"version":"1.2.3"}`)
+	}))
+	defer s.Close()
+	c, err := admin.New(s.URL+"/of/mine/", admin.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if h, err := c.Host(t.Context()); err != nil || h.Version != "1.2.3" {
+		t.Errorf("Host = %+v, %v", h, err)
 	}
 }
 

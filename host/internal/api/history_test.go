@@ -47,7 +47,7 @@ func TestRunsAreSelectedByTheLabelsOfTheirTasks(t *testing.T) {
 	isProblem(t, err, 422, "invalid")
 	_, err = c.Slots(t.Context(), "quick", 0, page.Next())
 	isProblem(t, err, 422, "invalid")
-	for _, wrong := range []string{"outcome=succeded", "trigger=cron", "state=dead", "since=yesterday", "until=12", "limit=501", "label=x"} {
+	for _, wrong := range []string{"label.team=a&label.team=b", "outcome=succeded", "trigger=cron", "state=dead", "since=yesterday", "until=12", "limit=501", "label=x"} {
 		if res, p := ask(t, l, route{"GET", "/v1/runs?" + wrong}, withToken); res.StatusCode != 400 || p.Code != "query_invalid" {
 			t.Errorf("%s: %d %+v", wrong, res.StatusCode, p)
 		}

@@ -70,7 +70,10 @@ func (r *request) checkQuery(row route) error {
 	if r.q, err = url.ParseQuery(r.URL.RawQuery); err != nil {
 		return refuse("query_invalid", "the query cannot be read: %v", err)
 	}
-	for name := range r.q {
+	for name, values := range r.q {
+		if strings.HasPrefix(name, "label.") && len(values) > 1 {
+			return refuse("query_invalid", "%s is given %d times", name, len(values)).with("a label has one value: leave the others out")
+		}
 		if row.takes(name) {
 			continue
 		}

@@ -230,7 +230,7 @@ var (
 				name: "keep_total", doc: "The cap over all tasks.",
 				attrs: []attribute{
 					{"runs", kindInt, "1000000", "Run records."},
-					{"disk", kindSize, "10GiB", "Bytes under data_dir."},
+					{"disk", kindSize, "10GiB", "Bytes of run records, with their inputs and results."},
 				},
 			},
 		},
