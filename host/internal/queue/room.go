@@ -38,10 +38,26 @@ func (c *claim) lack() room {
 }
 
 // follows reports whether others wait for room that the claim may not take before them. What puts in no more messages than it
-// takes out may: they wait for just such, and would do so for ever.
+// takes out may: they wait for just such, and would do so for ever. So may all before those who lack room in another queue alone:
+// who makes that room may need some of this one.
 func (c *claim) follows(self *waiter) bool {
-	l := c.line
-	return l.spec.Overflow == task.OverflowBlock && len(l.waiters) > 0 && l.waiters[0] != self && c.take.n > c.give.n
+	if c.line.spec.Overflow != task.OverflowBlock || c.take.n <= c.give.n {
+		return false
+	}
+	for _, w := range c.line.waiters {
+		if w == self {
+			return false
+		}
+		if w.lacks(c.line) {
+			return true
+		}
+	}
+	return false
+}
+
+// lacks reports whether the waiter waits for room in the line, and not just for that in another.
+func (w *waiter) lacks(l *line) bool {
+	return slices.ContainsFunc(w.claims, func(c *claim) bool { return c.line == l && c.lack() != room{} })
 }
 
 // never reports whether the claim lacks room even in an empty queue.
@@ -128,20 +144,27 @@ func (w *waiter) step() []*line {
 // admit lets those who wait go on, oldest first, as far as there is room.
 func (l *line) admit() {
 	for lines := []*line{l}; len(lines) > 0; {
-		l := lines[0]
-		if len(l.waiters) == 0 {
-			lines = lines[1:]
-			continue
-		}
-		w := l.waiters[0]
-		wait, err := reserve(w.claims, w, false)
-		if wait {
+		w, err := lines[0].served()
+		if w == nil {
 			lines = lines[1:]
 			continue
 		}
 		lines = append(lines, w.step()...)
 		w.ready(err)
 	}
+}
+
+// served is the first waiter that has its room now, or is refused; nil when all wait on.
+func (l *line) served() (*waiter, error) {
+	for _, w := range l.waiters {
+		if wait, err := reserve(w.claims, w, false); !wait {
+			return w, err
+		}
+		if w.lacks(l) {
+			return nil, nil
+		}
+	}
+	return nil, nil
 }
 
 // eased reports whether a queue that was full has room again, some of it and not just the last place.

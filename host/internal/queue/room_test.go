@@ -306,3 +306,36 @@ func TestAHandlerMayEmitIntoItsOwnQueueThatHoldsTooMuch(t *testing.T) {
 		})
 	}
 }
+
+// One commit waits for room in two queues, of which one is full. Who is to make room there needs the other one.
+func TestWhoLacksRoomInOneQueueHoldsNobodyUpInAnother(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := lay(t, &hosttest.QueueStore{}, nil, []task.Queue{spec("a", bounded(1, task.OverflowBlock)), spec("b", bounded(2, task.OverflowBlock))})
+		h := b.consume(consumes("a", func(d *task.Definition) { d.Outputs = map[string]string{"o": "b"} }), 1)
+		b.post("a", "1")
+		m := h.enter()
+		emit := func(out, value string) task.Op {
+			return task.Op{Kind: task.OpEmit, Output: out, ID: "~" + value, Value: []byte(value)}
+		}
+		var commits sync.WaitGroup
+		commits.Go(func() {
+			c := task.EmitCommit{Task: "both", Run: "r", Outputs: map[string]string{"a": "a", "b": "b"}, Ops: []task.Op{emit("a", "2"), emit("b", "3")}}
+			if err := b.Commit(t.Context(), c); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait() // it waits for room in a
+		commits.Go(func() { b.post("b", "4") })
+		synctest.Wait()
+		wants(t, "b goes on", b.kept("b"), []string{"4"})
+		h.settle(task.StatusSucceeded, m, emit("o", "5"))
+		synctest.Wait()
+		wants(t, "what was in the way goes on", b.kept("a"), nil)
+		wants(t, "b is full", b.kept("b"), []string{"4", "5"})
+		drain := b.consume(consumes("b", func(d *task.Definition) { d.Name = "drain" }), 1)
+		drain.settle(task.StatusSucceeded, drain.enter())
+		commits.Wait()
+		wants(t, "both have room", b.kept("a"), []string{"2"})
+		wants(t, "both have room", b.kept("b"), []string{"5", "3"})
+	})
+}
