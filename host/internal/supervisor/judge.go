@@ -32,7 +32,7 @@ func (v verdict) err() *task.RunError {
 // Otherwise the reason of the stop decides; only a stop that asks for an early end leaves
 // the author a choice between done (nil) and interrupted.
 //
-// The test kit of the SDK judges in the same way (sdk/internal/solo): what changes here changes there.
+// The test kit of the SDK judges in the same way (sdk/internal/solo); testdata/verdicts.txt holds both to it.
 func judgeReturn(mode task.Mode, w why, stage task.Stage, result task.RunResult) verdict {
 	v := verdict{endedIn: "return", message: result.Message, stack: result.Stack}
 	v.outcome, v.class = byStatus(result.Status)
